@@ -1,0 +1,1 @@
+"""Tests of sport_assets, in the same tree as the package."""
