@@ -1,0 +1,157 @@
+"""The version of the code behind an asset: a hash found by reading source, without importing it.
+
+Belongs here: following names from a function through its module and the modules it imports. Must not come here: which
+packages count (the caller says so): an edit of the kernel must not make every asset stale.
+"""
+
+import ast
+import functools
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from importlib.machinery import PathFinder
+from importlib.util import find_spec
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class _Module:
+    name: str
+    path: Path
+    tree: ast.Module
+
+
+def code_version(
+    targets: Iterable[str], *, packages: Sequence[str], data_files: Iterable[Path] = (), length: int = 16
+) -> str:
+    """Hash of the code that ``targets`` run, in hex.
+
+    A target is ``package.module`` (the whole module) or ``package.module:function`` (that function and what it names).
+    Modules inside ``packages`` that are imported on the way are followed; all others are left out. Comments, docstrings
+    and layout do not count. ``data_files`` (YAML presets, say) count by their bytes.
+    """
+    pieces: dict[str, str] = {}
+    for target in targets:
+        module, _, function = target.partition(":")
+        _collect(module, function or None, tuple(packages), pieces)
+    digest = hashlib.sha256()
+    for name in sorted(pieces):
+        digest.update(f"{name}\0{pieces[name]}\0".encode())
+    for path in sorted(data_files):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:length]
+
+
+def _collect(module: str, function: str | None, packages: tuple[str, ...], pieces: dict[str, str]) -> None:
+    label = f"{module}:{function or ''}"
+    if label in pieces or f"{module}:" in pieces:
+        return
+    source = _find(module)
+    if source is None:
+        raise LookupError(f"{module}: no such module on the path")
+    if function is None:
+        nodes: list[ast.stmt] = list(source.tree.body)
+    else:
+        nodes = _named(source, function)
+    pieces[label] = "\n".join(ast.unparse(_without_docstrings(node)) for node in nodes)
+    for imported in _imports(nodes, source, packages):
+        _collect(imported, None, packages, pieces)
+
+
+def _named(source: _Module, function: str) -> list[ast.stmt]:
+    """The definition of ``function`` and of every top-level name that it reaches, in the order of the file."""
+    definitions: dict[str, list[ast.stmt]] = {}
+    for node in source.tree.body:
+        for name in _bound(node):
+            definitions.setdefault(name, []).append(node)
+    if function not in definitions:
+        raise LookupError(f"{source.name} defines no {function}")
+    wanted: dict[int, ast.stmt] = {}
+    todo = [function]
+    seen: set[str] = set()
+    while todo:
+        name = todo.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        for node in definitions.get(name, []):
+            wanted[id(node)] = node
+            todo.extend(child.id for child in ast.walk(node) if isinstance(child, ast.Name))
+    return [node for node in source.tree.body if id(node) in wanted]
+
+
+def _bound(node: ast.stmt) -> list[str]:
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return [node.name]
+    if isinstance(node, ast.Assign):
+        return [n.id for target in node.targets for n in ast.walk(target) if isinstance(n, ast.Name)]
+    if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+        return [node.target.id]
+    if isinstance(node, ast.Import):
+        return [(alias.asname or alias.name).split(".")[0] for alias in node.names]
+    if isinstance(node, ast.ImportFrom):
+        return [alias.asname or alias.name for alias in node.names]
+    return []
+
+
+def _imports(nodes: Iterable[ast.stmt], source: _Module, packages: tuple[str, ...]) -> list[str]:
+    """Modules inside ``packages`` that are imported anywhere in ``nodes``, also inside functions."""
+
+    def counts(module: str) -> bool:
+        return any(module == p or module.startswith(p + ".") for p in packages) and _find(module) is not None
+
+    found: list[str] = []
+    for node in nodes:
+        for child in ast.walk(node):
+            if isinstance(child, ast.Import):
+                found += [alias.name for alias in child.names if counts(alias.name)]
+            elif isinstance(child, ast.ImportFrom):
+                base = _absolute(child, source)
+                # `from package import module` imports a module; `from module import name` does not
+                names = [f"{base}.{alias.name}" for alias in child.names]
+                modules = [name for name in names if counts(name)]
+                found += modules
+                if len(modules) < len(names) and counts(base):
+                    found.append(base)
+    return found
+
+
+def _absolute(node: ast.ImportFrom, source: _Module) -> str:
+    if not node.level:
+        return node.module or ""
+    package = source.name if source.path.name == "__init__.py" else source.name.rpartition(".")[0]
+    for _ in range(node.level - 1):
+        package = package.rpartition(".")[0]
+    return f"{package}.{node.module}" if node.module else package
+
+
+@functools.cache
+def _find(module: str) -> _Module | None:
+    """Locate a module's source below its top package without importing anything."""
+    if not module:
+        return None
+    search: list[str] | None = None
+    path: Path | None = None
+    name = ""
+    for part in module.split("."):
+        name = f"{name}.{part}" if name else part
+        # the top package through every finder (an editable install has its own), what is below it by path
+        spec = find_spec(part) if search is None else PathFinder.find_spec(name, search)
+        if spec is None or (spec.origin is None and not spec.submodule_search_locations):
+            return None
+        search = list(spec.submodule_search_locations or [])
+        path = Path(spec.origin) if spec.origin else None
+    if path is None or path.suffix != ".py":
+        return None
+    return _Module(module, path, ast.parse(path.read_text(encoding="utf-8")))
+
+
+def _without_docstrings(node: ast.stmt) -> ast.stmt:
+    for child in ast.walk(node):
+        body = getattr(child, "body", None)
+        if not isinstance(body, list) or not body or not isinstance(child, ast.ClassDef | ast.FunctionDef):
+            continue
+        first = body[0]
+        if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
+            child.body = body[1:] or [ast.Pass()]
+    return node

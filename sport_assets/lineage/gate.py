@@ -1,0 +1,92 @@
+"""Decides what may be read: the newest materialization of a partition, if its checks stand and nobody withdrew it.
+
+Belongs here: the verdict, from the ledger alone. Must not come here: reading the files (``record``).
+"""
+
+from dataclasses import dataclass
+
+from sport_assets.lineage.errors import GateRefused
+from sport_assets.lineage.ledger import Ledger
+from sport_assets.lineage.manifest import Checked, Materialization, Overridden, RecordedCheck, Withdrawn
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A materialization with what was said about it later: each check's latest result, and overrides by check."""
+
+    materialization: Materialization
+    checks: dict[str, RecordedCheck]
+    overrides: dict[str, Overridden]
+
+    @property
+    def failed(self) -> list[RecordedCheck]:
+        """Blocking checks whose latest result failed and that nobody overrode."""
+        return [
+            check
+            for name, check in sorted(self.checks.items())
+            if check.blocking and not check.passed and name not in self.overrides
+        ]
+
+
+def standing(ledger: Ledger, materialization: Materialization) -> Standing:
+    """The latest result of every check of a materialization. A result after an override needs a new override."""
+    checks = {check.name: check for check in materialization.checks}
+    overrides: dict[str, Overridden] = {}
+    for event in ledger.about(materialization.id):
+        if isinstance(event, Checked):
+            checks[event.check.name] = event.check
+            overrides.pop(event.check.name, None)
+        elif isinstance(event, Overridden):
+            overrides[event.check] = event
+    return Standing(materialization, checks, overrides)
+
+
+def withdrawal(ledger: Ledger, materialization: Materialization) -> Withdrawn | None:
+    """The standing withdrawal that covers a materialization or a raw file it recorded, if there is one."""
+    raw = {file.sha256 for file in materialization.raw_files}
+    for event in ledger.withdrawals():
+        if event.raw_sha256 is not None and event.raw_sha256 in raw:
+            return event
+        same = event.key == materialization.key and event.partition == materialization.partition
+        if event.key is not None and same and event.version in (None, materialization.version):
+            return event
+    return None
+
+
+def readable(ledger: Ledger, key: str, partition: str | None) -> Materialization:
+    """The materialization of a partition that may be read. Raises ``GateRefused`` with reason and remedy.
+
+    There is no falling back to an older version: a rejected or withdrawn newest one closes the partition.
+    """
+    latest = ledger.latest(key, partition)
+    target = key if partition is None else f"{key} --partition '{partition}'"
+    if latest is None:
+        raise GateRefused(key, partition, "nothing was published yet", f"Run: sport-assets build {target}")
+    admit(ledger, latest)
+    return latest
+
+
+def admit(ledger: Ledger, materialization: Materialization) -> None:
+    """Raise ``GateRefused`` unless this very materialization may be read."""
+    key, partition = materialization.key, materialization.partition
+    failed = standing(ledger, materialization).failed
+    if failed:
+        what = "; ".join(
+            f"{check.name} ({check.failed} of {check.checked} failed)" if check.checked else check.name
+            for check in failed
+        )
+        raise GateRefused(
+            key,
+            partition,
+            f"its blocking check failed: {what}",
+            f"Look at record {materialization.id}, mend the input and build it again, or let it pass by name and "
+            f"reason: sport-assets override {materialization.id} {failed[0].name} --reason TEXT",
+        )
+    withdrawn = withdrawal(ledger, materialization)
+    if withdrawn is not None:
+        raise GateRefused(
+            key,
+            partition,
+            f"withdrawn by {withdrawn.by} on {withdrawn.at:%Y-%m-%d}: {withdrawn.reason}",
+            f"It may be read again after record {withdrawn.id} is restored.",
+        )

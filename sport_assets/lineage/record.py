@@ -1,0 +1,271 @@
+"""The one way in which an asset reads its inputs and publishes its output, so that lineage cannot be forgotten.
+
+Belongs here: ``Lineage`` (a home, opened) and ``Record`` (one materialization on its way). Must not come here: Dagster
+(orchestration wraps this), and anything that knows what the files hold.
+"""
+
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any, Final
+
+from sport_assets.lineage.checks import CheckResult
+from sport_assets.lineage.digest import canonical_json
+from sport_assets.lineage.environment import environment
+from sport_assets.lineage.errors import GateRefused, LineageError, RawFileChanged, StoreDamaged
+from sport_assets.lineage.gate import admit, readable
+from sport_assets.lineage.home import Home
+from sport_assets.lineage.ledger import ENTRIES, Ledger
+from sport_assets.lineage.manifest import InputRef, Materialization, RawFile, RecordedCheck
+from sport_assets.lineage.raw import RawFiles
+from sport_assets.lineage.store import Store
+
+RAW_LIST = "raw_files.json"
+
+
+class _Same:
+    """The partition of the record itself."""
+
+
+SAME: Final = _Same()
+
+
+class Input:
+    """A version that passed the gate."""
+
+    def __init__(self, materialization: Materialization, folder: Path, raw: RawFiles) -> None:
+        self.materialization = materialization
+        self.folder = folder
+        self._raw = raw
+
+    @property
+    def ref(self) -> InputRef:
+        """How a record names this input."""
+        made = self.materialization
+        return InputRef(key=made.key, partition=made.partition, version=made.version, record=made.id)
+
+    def path(self, name: str) -> Path:
+        """One file of the version. Raises ``StoreDamaged`` when it is not there."""
+        path = self.folder / name
+        if not path.exists():
+            raise StoreDamaged(f"{path}: missing from its published version; build {self.materialization.key} again")
+        return path
+
+    def raw_files(self, pattern: str = "*") -> list[tuple[RawFile, Path]]:
+        """The raw files that this version stands for (file name like ``pattern``), each still as recorded."""
+        made = self.materialization
+        owner = made.key if made.partition is None else f"{made.key}:{made.partition}"
+        return [
+            (file, self._raw.expect(file, owner))
+            for file in made.raw_files
+            if fnmatch(file.path.rsplit("/", 1)[-1], pattern)
+        ]
+
+    def raw_path(self, pattern: str) -> Path:
+        """The one raw file whose name is like ``pattern``. Raises ``LineageError`` when there is none or several."""
+        found = self.raw_files(pattern)
+        if len(found) != 1:
+            raise LineageError(f"{self.materialization.key}: {len(found)} raw files are named like {pattern}, not one")
+        return found[0][1]
+
+
+@dataclass(frozen=True)
+class Published:
+    """What came of a record: the materialization as recorded and where its files lie."""
+
+    materialization: Materialization
+    folder: Path
+
+    @property
+    def rejected(self) -> bool:
+        """Whether a blocking check failed: stored and shown, never read."""
+        return self.materialization.kind == "rejected"
+
+
+class Lineage:
+    """One home, opened: its store, ledger and raw files."""
+
+    def __init__(self, home: Home) -> None:
+        self.home = home
+        self.ledger = Ledger(home)
+        self.store = Store(home.store)
+        self.raw = RawFiles(home, self.ledger)
+
+    def close(self) -> None:
+        """Release the ledger's connections."""
+        self.ledger.close()
+
+    def read(self, key: str, partition: str | None = None) -> Input:
+        """A partition's newest version, if the gate lets it pass."""
+        return self._input(readable(self.ledger, key, partition))
+
+    def read_version(self, key: str, version: str) -> Input:
+        """One version of ``key`` by digest or unambiguous prefix, if the gate lets it pass."""
+        rows = self.ledger.entries(
+            ENTRIES.c.key == key,
+            ENTRIES.c.version.startswith(version, autoescape=True),
+            ENTRIES.c.kind.in_(["materialized", "rejected"]),
+            newest_first=True,
+        )
+        if len({row.version for row in rows}) != 1:
+            found = "none" if not rows else f"{len({row.version for row in rows})}"
+            raise GateRefused(key, None, f"{found} of its versions begin with {version}", "Give more of the digest.")
+        materialization = self.ledger.load(rows[0])
+        assert isinstance(materialization, Materialization)
+        admit(self.ledger, materialization)
+        return self._input(materialization)
+
+    def _input(self, materialization: Materialization) -> Input:
+        made = materialization
+        folder = self.store.folder(made.key, made.partition, made.version)
+        if not folder.is_dir():
+            raise GateRefused(
+                made.key,
+                made.partition,
+                f"its files are gone from {folder}",
+                f"Build it again: the same inputs give version {made.version[:12]} back.",
+            )
+        return Input(made, folder, self.raw)
+
+    @contextmanager
+    def record(
+        self,
+        key: str,
+        partition: str | None = None,
+        *,
+        code_version: str,
+        config: Mapping[str, Any] | None = None,
+        seed: int | None = None,
+        run_id: str = "",
+    ) -> Iterator["Record"]:
+        """Begin one materialization. Whatever ends it before ``publish`` leaves nothing visible."""
+        with self.store.stage() as staged:
+            record = Record(self, staged, key, partition, code_version, dict(config or {}), seed, run_id)
+            yield record
+            if record.published is None:
+                raise LineageError(f"{key}: the asset ended without publishing; call record.publish()")
+
+
+class Record:
+    """One materialization on its way: reads through the gate, writes aside, publishes all or nothing."""
+
+    def __init__(
+        self,
+        lineage: Lineage,
+        staged: Path,
+        key: str,
+        partition: str | None,
+        code_version: str,
+        config: dict[str, Any],
+        seed: int | None,
+        run_id: str,
+    ) -> None:
+        canonical_json(config)  # refuse what cannot be recorded before any work is done
+        self.lineage = lineage
+        self.folder = staged
+        self.key, self.partition = key, partition
+        self.published: Published | None = None
+        self.device, self.threads = "cpu", 1
+        self._code_version, self._config, self._seed, self._run_id = code_version, config, seed, run_id
+        self._inputs: dict[tuple[str, str | None], InputRef] = {}
+        self._raw_files: dict[str, RawFile] = {}
+        self._raw_reads: dict[str, RawFile] = {}
+        self._checks: dict[str, CheckResult] = {}
+        self._quarantined_rows = 0
+        self._started = datetime.now(UTC)
+
+    def read(self, key: str, partition: str | None | _Same = SAME) -> Input:
+        """Read an input through the gate and note it; by default the partition that is being made."""
+        wanted = self.partition if isinstance(partition, _Same) else partition
+        return self._note(self.lineage.read(key, wanted))
+
+    def read_version(self, key: str, version: str) -> Input:
+        """Read one version by digest through the gate and note it."""
+        return self._note(self.lineage.read_version(key, version))
+
+    def _note(self, found: Input) -> Input:
+        self._inputs[found.ref.key, found.ref.partition] = found.ref
+        for file in found.materialization.raw_files:
+            self._raw_reads[file.path] = file
+        return found
+
+    @property
+    def inputs(self) -> list[InputRef]:
+        """What was read so far, sorted by key and partition."""
+        return sorted(self._inputs.values(), key=lambda ref: (ref.key, ref.partition or ""))
+
+    def register_raw(self, relative_paths: Sequence[str]) -> list[RawFile]:
+        """Record raw files by digest; their list becomes this version's content (``raw_files.json``)."""
+        files = [self.lineage.raw.register(path) for path in sorted(relative_paths)]
+        self._raw_files |= {file.path: file for file in files}
+        listing = [file.model_dump() for _, file in sorted(self._raw_files.items())]
+        self.output(RAW_LIST).write_text(canonical_json(listing) + "\n", encoding="utf-8")
+        return files
+
+    def output(self, name: str) -> Path:
+        """Where to write one file of the output; its folders exist."""
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def take_folder(self, folder: Path) -> None:
+        """Take all files of a finished working folder into the output (copied: the working folder stays)."""
+        shutil.copytree(folder, self.folder, dirs_exist_ok=True)
+
+    def check(self, results: CheckResult | Iterable[CheckResult]) -> None:
+        """Note check results. They belong to the record, so they come before ``publish``."""
+        for result in [results] if isinstance(results, CheckResult) else results:
+            if result.name in self._checks:
+                raise LineageError(f"{self.key}: check {result.name} was noted twice")
+            self._checks[result.name] = result
+
+    def quarantined(self, rows: int) -> None:
+        """Add to the number of rows that were set aside."""
+        self._quarantined_rows += rows
+
+    def publish(self, *, rows: int | None = None, facts: Mapping[str, Any] | None = None) -> Published:
+        """Make the output visible, with its record, or as *rejected* when a blocking check failed.
+
+        ``rows`` is the number of rows (or samples) in it; ``facts`` are JSON-able numbers and texts for audits.
+        """
+        if self.published is not None:
+            raise LineageError(f"{self.key}: published twice")
+        for file in self._raw_reads.values():
+            if self.lineage.raw.register(file.path) != file:
+                raise RawFileChanged(f"{self.lineage.raw.path(file.path)}: changed while {self.key} read it; run again")
+        version, files = self.lineage.store.publish(self.folder, self.key, self.partition)
+        checks = [RecordedCheck.of(result) for result in self._checks.values()]
+        rejected = any(check.blocking and not check.passed for check in checks)
+        event = Materialization(
+            kind="rejected" if rejected else "materialized",
+            key=self.key,
+            partition=self.partition,
+            version=version,
+            files=files,
+            inputs=self.inputs,
+            raw_files=[file for _, file in sorted(self._raw_files.items())],
+            code_version=self._code_version,
+            config=self._config,
+            seed=self._seed,
+            checks=checks,
+            rows=rows,
+            quarantined_rows=self._quarantined_rows,
+            facts=dict(facts or {}),
+            run_id=self._run_id,
+            environment=environment(self.device, self.threads),
+            started=self._started,
+            ended=datetime.now(UTC),
+        )
+        recorded = self.lineage.ledger.append(event)
+        assert isinstance(recorded, Materialization)
+        self.published = Published(recorded, self.lineage.store.folder(self.key, self.partition, version))
+        return self.published
+
+    @property
+    def checks(self) -> list[CheckResult]:
+        """The check results noted so far."""
+        return list(self._checks.values())

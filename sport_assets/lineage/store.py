@@ -1,0 +1,135 @@
+"""Version folders on disk: written aside, fsynced, renamed into place, read-only from then on.
+
+Belongs here: the layout ``<line>/<asset>/<partition>/<version>/`` and the atomic publish. Must not come here: records
+of who published what (``ledger``).
+"""
+
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+from filelock import FileLock, Timeout
+
+from sport_assets.lineage.digest import FileEntry, folder_files, version_of
+from sport_assets.lineage.errors import StoreDamaged
+
+STAGING = ".staging"
+NO_PARTITION = "_"
+
+
+def partition_folder(partition: str | None) -> str:
+    """A partition key as one folder name: percent-encoded, ``_`` where there is none."""
+    if partition is None:
+        return NO_PARTITION
+    encoded = quote(partition, safe="")
+    if encoded == NO_PARTITION or not encoded.strip("."):
+        return "".join(f"%{byte:02X}" for byte in partition.encode())
+    return encoded
+
+
+class Store:
+    """The folder of published versions."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.staging = root / STAGING
+
+    def folder(self, key: str, partition: str | None, version: str) -> Path:
+        """Where a version lies."""
+        return self.root / key / partition_folder(partition) / version
+
+    @contextmanager
+    def stage(self) -> Iterator[Path]:
+        """A fresh folder to write into, on the store's filesystem; whatever is left in it at the end is deleted.
+
+        A file lock beside it lives as long as the process, so that the leftovers of a killed one can be told from the
+        work of a live one.
+        """
+        self.staging.mkdir(parents=True, exist_ok=True)
+        self._sweep()
+        folder = self.staging / uuid.uuid4().hex
+        lock = FileLock(folder.with_suffix(".lock"))
+        with lock:
+            folder.mkdir()
+            try:
+                yield folder
+            finally:
+                _delete(folder)
+                Path(lock.lock_file).unlink(missing_ok=True)
+
+    def publish(self, staged: Path, key: str, partition: str | None) -> tuple[str, list[FileEntry]]:
+        """Make a staged folder a read-only version; returns its version and files.
+
+        The same bytes published before are left as they are (after a look at their names and sizes).
+        """
+        files = folder_files(staged)
+        version = version_of(files)
+        target = self.folder(key, partition, version)
+        if not target.exists():
+            _sync_tree(staged)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                os.rename(staged, target)
+            except OSError:
+                if not target.exists():  # another writer was first with the same bytes
+                    raise
+            _sync_folder(target.parent)
+        self._expect(target, files)
+        _make_read_only(target)
+        return version, files
+
+    def _expect(self, target: Path, files: list[FileEntry]) -> None:
+        found = {p.relative_to(target).as_posix(): p.stat().st_size for p in target.rglob("*") if p.is_file()}
+        if found != {entry.path: entry.size for entry in files}:
+            raise StoreDamaged(
+                f"{target}: this version exists but its files are not those of its content. "
+                "Move the folder aside and materialize again; `sport-assets ledger log` tells who made it."
+            )
+
+    def _sweep(self) -> None:
+        """Delete what killed processes left in staging (their locks are free)."""
+        for leftover in self.staging.glob("*.lock"):
+            lock = FileLock(leftover)
+            try:
+                with lock.acquire(blocking=False):
+                    _delete(leftover.with_suffix(""))
+                    leftover.unlink(missing_ok=True)
+            except Timeout:
+                continue
+
+
+def _sync_tree(folder: Path) -> None:
+    paths = [folder, *folder.rglob("*")]
+    if len(paths) > 2:  # fsync waits for the disk, not for the processor
+        with ThreadPoolExecutor(max_workers=min(16, len(paths))) as pool:
+            list(pool.map(_sync_folder, paths))
+    else:
+        for path in paths:
+            _sync_folder(path)
+
+
+def _sync_folder(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _make_read_only(folder: Path) -> None:
+    for path in folder.rglob("*"):
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    folder.chmod(0o555)
+
+
+def _delete(folder: Path) -> None:
+    if folder.exists():
+        for path in [folder, *folder.rglob("*")]:
+            if path.is_dir() and not path.is_symlink():
+                path.chmod(0o755)
+        shutil.rmtree(folder)
