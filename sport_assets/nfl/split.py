@@ -1,0 +1,252 @@
+"""Which games train, validate and test a model, and the proof that no game does two of these.
+
+Belongs here: the split by game (by hash, weeks or seasons), grouped folds, their file, and the leakage check.
+Does not belong here: reading plays. The unit is always the game: plays of one game share players, weather,
+opponents and play-calling, so a split by play would let a model know its test data.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import polars as pl
+
+from sport_assets.lineage.checks import SAMPLE_ROWS, CheckResult
+
+Method = Literal["hash", "weeks", "seasons"]
+SIDES = ("train", "valid", "test")
+DEFAULT_SALT = "sport_assets/nfl"
+DEFAULT_SHARES: Mapping[str, float] = {"train": 0.7, "valid": 0.15, "test": 0.15}
+
+
+class SplitError(ValueError):
+    """A split that cannot be made as asked; the message says what to change."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """Games by side. Each side's games are sorted."""
+
+    method: str
+    train: tuple[int, ...]
+    valid: tuple[int, ...]
+    test: tuple[int, ...]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """What the split was made with (salt, shares, weeks, seasons): JSON-able."""
+
+    def side(self, name: str) -> tuple[int, ...]:
+        """The games of ``train``, ``valid`` or ``test``."""
+        if name not in SIDES:
+            raise SplitError(f"{name!r} is not a side of a split: choose of {', '.join(SIDES)}")
+        games: tuple[int, ...] = getattr(self, name)
+        return games
+
+    def save(self, path: Path) -> None:
+        """Write as JSON; the same split gives the same bytes."""
+        content = {
+            "version": 1,
+            "method": self.method,
+            "settings": dict(self.settings),
+            **{side: list(self.side(side)) for side in SIDES},
+        }
+        path.write_text(json.dumps(content, sort_keys=True, indent=1) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: Path) -> Split:
+        """Read a file written by :meth:`save`."""
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content.get("version") != 1:
+            raise SplitError(f"{path.name} is not a split of version 1: make it again")
+        sides = {side: tuple(int(game) for game in content[side]) for side in SIDES}
+        return cls(method=content["method"], settings=content["settings"], **sides)
+
+
+def place(game_id: int, salt: str = DEFAULT_SALT) -> float:
+    """A game's fixed place in [0, 1): from SHA-256 of the salt and the id, so that it never depends on other
+    games."""
+    digest = hashlib.sha256(f"{salt}:{game_id}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") / 2**64
+
+
+def make_split(
+    games: pl.DataFrame,
+    method: Method = "hash",
+    *,
+    salt: str = DEFAULT_SALT,
+    shares: Mapping[str, float] = DEFAULT_SHARES,
+    valid: Iterable[Any] = (),
+    test: Iterable[Any] = (),
+) -> Split:
+    """Put every game on one side.
+
+    games: game_id, season, week (and plays), one row per game or per (game, week) it appears in.
+    method "hash": by each game's place and the shares of the sides. A game keeps its side when games are
+    added, with one exception: while a side would be empty, it is given the game nearest to its range.
+    method "weeks": ``valid`` and ``test`` name weeks, as ``12`` (of every season) or ``"2023-w12"``; the rest
+    trains.
+    method "seasons": ``valid`` and ``test`` name seasons; the rest trains.
+    Raises SplitError when there are fewer than three games, when a name fits no game, or when a side stays
+    empty.
+    """
+    ids = sorted(int(game) for game in games["game_id"].unique())
+    if len(ids) < len(SIDES):
+        raise SplitError(
+            f"{len(ids)} games cannot be split into train, valid and test: at least {len(SIDES)} are needed. "
+            "Add weeks of raw files."
+        )
+    if method == "hash":
+        sides = _by_hash(ids, salt, shares)
+        settings: dict[str, Any] = {"salt": salt, "shares": {side: float(shares[side]) for side in SIDES}}
+    elif method in ("weeks", "seasons"):
+        sides = _by_name(games, ids, method, list(valid), list(test))
+        settings = {"valid": _names(valid), "test": _names(test)}
+    else:
+        raise SplitError(f"{method!r} is not a way to split: choose hash, weeks or seasons")
+    return Split(method=method, settings=settings, **{side: tuple(sorted(sides[side])) for side in SIDES})
+
+
+def folds(
+    games: Iterable[int], k: int, *, salt: str = DEFAULT_SALT
+) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
+    """k pairs (train games, valid games); every game is in exactly one valid side.
+
+    Games are dealt out in the order of their places, so folds differ by at most one game in size.
+    Raises SplitError for k below 2 or fewer games than folds.
+    """
+    ids = sorted({int(game) for game in games}, key=lambda game: (place(game, salt), game))
+    if k < 2:
+        raise SplitError(f"{k} folds: at least 2 are needed")
+    if len(ids) < k:
+        raise SplitError(f"{len(ids)} games cannot make {k} folds: ask for fewer folds or add games")
+    parts = [set(ids[fold::k]) for fold in range(k)]
+    everything = set(ids)
+    return [(tuple(sorted(everything - part)), tuple(sorted(part))) for part in parts]
+
+
+def leakage_check(
+    split: Split,
+    plays: pl.DataFrame | Mapping[str, pl.DataFrame] | None = None,
+    *,
+    name: str = "no_game_on_two_sides",
+) -> CheckResult:
+    """Proves that no game is on two sides, and that each side has a game.
+
+    plays: either a table with game_id whose games must all be on a side, or by side the tables that were
+    really used (game_id), whose games must be on that very side. Blocking.
+    """
+    found: list[dict[str, Any]] = []
+    rules: dict[str, int] = {}
+
+    def blame(rule: str, games: Iterable[int], **more: Any) -> None:
+        rows = [{"rule": rule, "game_id": game, **more} for game in sorted(games)]
+        if rows:
+            rules[rule] = rules.get(rule, 0) + len(rows)
+            found.extend(rows)
+
+    sides = {side: split.side(side) for side in SIDES}
+    for side, games in sides.items():
+        if not games:
+            rules["empty_side"] = rules.get("empty_side", 0) + 1
+            found.append({"rule": "empty_side", "side": side})
+        blame("game_twice_on_one_side", {game for game in games if games.count(game) > 1}, side=side)
+    for index, side in enumerate(SIDES):
+        for other in SIDES[index + 1 :]:
+            blame("game_on_two_sides", set(sides[side]) & set(sides[other]), sides=f"{side}, {other}")
+    everything = {game for games in sides.values() for game in games}
+    checked = len(everything)
+    if isinstance(plays, pl.DataFrame):
+        present = {int(game) for game in plays["game_id"].unique()}
+        blame("game_on_no_side", present - everything)
+    elif plays is not None:
+        for side, table in plays.items():
+            used = {int(game) for game in table["game_id"].unique()}
+            blame("game_used_on_another_side", used - set(split.side(side)), side=side)
+    return CheckResult(
+        name=name,
+        passed=not found,
+        blocking=True,
+        description="No game is on two sides of the split, and every side has games.",
+        failed=len(found),
+        checked=checked,
+        rules=dict(sorted(rules.items())),
+        sample=tuple(found[:SAMPLE_ROWS]),
+        metadata={f"{side}_games": len(sides[side]) for side in SIDES},
+    )
+
+
+def _by_hash(ids: Sequence[int], salt: str, shares: Mapping[str, float]) -> dict[str, set[int]]:
+    if set(shares) != set(SIDES) or any(share <= 0 for share in shares.values()):
+        raise SplitError(f"shares need a positive number for each of {', '.join(SIDES)}")
+    total = sum(shares.values())
+    bounds = {
+        "test": shares["test"] / total,
+        "valid": (shares["test"] + shares["valid"]) / total,
+        "train": 1.0,
+    }
+    places = {game: place(game, salt) for game in ids}
+    sides: dict[str, set[int]] = {side: set() for side in SIDES}
+    for game in ids:
+        sides[next(side for side, bound in bounds.items() if places[game] < bound or bound == 1.0)].add(game)
+    # Few games can leave a side empty. It takes the game whose place is nearest to its range, from a side
+    # that can spare one: the rule looks at places alone, so it too is deterministic.
+    ranges = {
+        "test": (0.0, bounds["test"]),
+        "valid": (bounds["test"], bounds["valid"]),
+        "train": (bounds["valid"], 1.0),
+    }
+    for side in SIDES:
+        if sides[side]:
+            continue
+        low, high = ranges[side]
+        spare = [game for other in SIDES if len(sides[other]) > 1 for game in sides[other]]
+        nearest = min(spare, key=lambda game: (max(low - places[game], places[game] - high), game))
+        for games in sides.values():
+            games.discard(nearest)
+        sides[side].add(nearest)
+    return sides
+
+
+def _by_name(
+    games: pl.DataFrame, ids: Sequence[int], method: str, valid: list[Any], test: list[Any]
+) -> dict[str, set[int]]:
+    chosen: dict[str, set[int]] = {}
+    for side, names in (("valid", valid), ("test", test)):
+        if not names:
+            raise SplitError(f"a split by {method} needs the {method} of the side {side}")
+        chosen[side] = set()
+        for wanted in names:
+            condition = _condition(method, wanted)
+            hit = {int(game) for game in games.filter(condition)["game_id"]}
+            if not hit:
+                raise SplitError(f"{wanted!r} names none of the games at hand (side {side})")
+            chosen[side] |= hit
+    both = chosen["valid"] & chosen["test"]
+    if both:
+        raise SplitError(f"games {sorted(both)[:5]} would be in valid and test at once: name other {method}")
+    train = set(ids) - chosen["valid"] - chosen["test"]
+    if not train:
+        raise SplitError(f"no game is left to train on: name fewer {method}")
+    return {"train": train, **chosen}
+
+
+def _condition(method: str, wanted: Any) -> pl.Expr:
+    text = str(wanted)
+    if method == "seasons":
+        if not text.isdigit():
+            raise SplitError(f"{wanted!r} is not a season: write it as 2023")
+        return pl.col("season") == int(text)
+    season, dash, week = text.partition("-w")
+    if dash and season.isdigit() and week.isdigit():
+        return (pl.col("season") == int(season)) & (pl.col("week") == int(week))
+    if text.isdigit():
+        return pl.col("week") == int(text)
+    raise SplitError(f"{wanted!r} is not a week: write it as 12 or 2023-w12")
+
+
+def _names(values: Iterable[Any]) -> list[Any]:
+    return sorted({value if isinstance(value, int) else str(value) for value in values}, key=str)
