@@ -33,7 +33,8 @@ install: $(STAMP) ## create .venv, install the package and its tools, prepare th
 	@$(BIN)/sport-assets init
 
 demo: install ## from two generated NFL weeks to an exported model and its card
-	@$(BIN)/sport-assets sample-data nfl --weeks 2
+	@if [ -e "$(SPORT_ASSETS_DATA)/nfl" ]; then echo "using the raw files in $(SPORT_ASSETS_DATA)/nfl"; \
+	else $(BIN)/sport-assets sample-data nfl --weeks 2; fi
 	@$(BIN)/sport-assets build nfl/model_card --partition 'sanity|0'
 	@echo; echo "Look at it in Dagster's UI:  make ui"
 
