@@ -6,32 +6,30 @@ Belongs here: fixtures of general use. Fixtures of one room live in that room's 
 import os
 from pathlib import Path
 
+import pytest
+
 # Before anything imports NumPy or torch: tests run in several processes on few cores, and one thread gives
 # the same bits every time.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MKL_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
-import pytest
-
-VARIABLES_OF_A_USER = (
-    "SPORT_ASSETS_NFL_SEASONS",
+# Settings from the shell that runs the tests never reach a test, and a test that forgets the fixture `home`
+# fails instead of writing into the user's.
+for name in (
     "DAGSTER_HOME",
     "DAGSTER_MODULE_NAME",
-    "MLFLOW_TRACKING_URI",
     "MLFLOW_RUN_ID",
-)
-
-
-@pytest.fixture(autouse=True)
-def _no_settings_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Settings from the shell that runs the tests never reach a test."""
-    for name in VARIABLES_OF_A_USER:
-        monkeypatch.delenv(name, raising=False)
+    "MLFLOW_TRACKING_URI",
+    "SPORT_ASSETS_NFL_SEASONS",
+):
+    os.environ.pop(name, None)
+for name in ("SPORT_ASSETS_HOME", "SPORT_ASSETS_DATA"):
+    os.environ[name] = "/dev/null/ask-for-the-fixture-home"
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, _no_settings_of_the_user: None) -> Path:
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A fresh `SPORT_ASSETS_HOME` (returned), `SPORT_ASSETS_DATA` beside it, Dagster's home in it.
 
     All three folders exist. The raw data folder is `home.parent / "data"`.

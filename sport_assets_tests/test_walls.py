@@ -77,7 +77,7 @@ SMALL_HOUSE = {
     "nfl/models.py": "import sport_assets.training, sport_assets.lineage, torch",
     "orchestration/__init__.py": "",
     "orchestration/assets.py": "import dagster",
-    "orchestration/build.py": "import sport_assets.orchestration.assets, sport_assets.training, dagster_pandera",
+    "orchestration/build.py": "import sport_assets.orchestration.assets, sport_assets.training, dagster",
     "training/__init__.py": "import sport_assets.lineage, torch, dagster_pipes",
     "lineage/__init__.py": "",
     "lineage/store.py": "import polars",
