@@ -20,7 +20,15 @@ from pydantic import ValidationError
 from sport_assets.lineage.digest import sha256_text
 from sport_assets.lineage.errors import ChainBroken
 from sport_assets.lineage.home import Home
-from sport_assets.lineage.manifest import Checked, Event, Materialization, Overridden, Restored, Withdrawn, parse_event
+from sport_assets.lineage.manifest import (
+    Checked,
+    Event,
+    Materialization,
+    Overridden,
+    Restored,
+    Withdrawn,
+    parse_event,
+)
 
 ORPHANED = "orphaned"
 _GENESIS = "GENESIS"
@@ -210,9 +218,7 @@ class Ledger:
         """Remember a raw file's SHA-256."""
         with self._writing() as connection:
             connection.execute(sa.delete(RAW_HASHES).where(RAW_HASHES.c.path == path))
-            connection.execute(
-                sa.insert(RAW_HASHES).values(path=path, size=size, mtime_ns=mtime_ns, sha256=sha256)
-            )
+            connection.execute(sa.insert(RAW_HASHES).values(path=path, size=size, mtime_ns=mtime_ns, sha256=sha256))
 
     # -- inside -----------------------------------------------------------------------------------------------------
 
@@ -290,7 +296,9 @@ class Ledger:
 
     def _reconcile(self, connection: sa.Connection, *, set_aside: bool) -> Reconciled:
         known = {row.file: row.id for row in connection.execute(sa.select(ENTRIES.c.file, ENTRIES.c.id))}
-        files = {path.relative_to(self.home.records).as_posix(): path for year in self._years() for path in year.iterdir()}
+        files = {
+            path.relative_to(self.home.records).as_posix(): path for year in self._years() for path in year.iterdir()
+        }
         stray = {name: path for name, path in files.items() if name not in known}
         adopted: list[str] = []
         head = self._head(connection)

@@ -114,8 +114,13 @@ class Lineage:
         if len({row.version for row in rows}) != 1:
             found = "none" if not rows else f"{len({row.version for row in rows})}"
             raise GateRefused(key, None, f"{found} of its versions begin with {version}", "Give more of the digest.")
-        materialization = self.ledger.load(rows[0])
-        assert isinstance(materialization, Materialization)
+        return self.read_record(rows[0].id)
+
+    def read_record(self, record_id: str) -> Input:
+        """What one record published, if the gate lets it pass."""
+        materialization = self.ledger.event(record_id)
+        if not isinstance(materialization, Materialization):
+            raise LineageError(f"record {record_id} is a {materialization.kind} event, not a materialization")
         admit(self.ledger, materialization)
         return self._input(materialization)
 
@@ -170,7 +175,8 @@ class Record:
         self.key, self.partition = key, partition
         self.published: Published | None = None
         self.device, self.threads = "cpu", 1
-        self._code_version, self._config, self._seed, self._run_id = code_version, config, seed, run_id
+        self.seed = seed
+        self._code_version, self._config, self._run_id = code_version, config, run_id
         self._inputs: dict[tuple[str, str | None], InputRef] = {}
         self._raw_files: dict[str, RawFile] = {}
         self._raw_reads: dict[str, RawFile] = {}
@@ -186,6 +192,10 @@ class Record:
     def read_version(self, key: str, version: str) -> Input:
         """Read one version by digest through the gate and note it."""
         return self._note(self.lineage.read_version(key, version))
+
+    def read_again(self, ref: InputRef) -> Input:
+        """Read the very version that another record read, through the gate, and note it."""
+        return self._note(self.lineage.read_record(ref.record))
 
     def _note(self, found: Input) -> Input:
         self._inputs[found.ref.key, found.ref.partition] = found.ref
@@ -250,7 +260,7 @@ class Record:
             raw_files=[file for _, file in sorted(self._raw_files.items())],
             code_version=self._code_version,
             config=self._config,
-            seed=self._seed,
+            seed=self.seed,
             checks=checks,
             rows=rows,
             quarantined_rows=self._quarantined_rows,

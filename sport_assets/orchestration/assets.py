@@ -1,0 +1,98 @@
+"""The one decorator with which lines define assets, so that none forgets its key, code version, checks or description.
+
+Belongs here: what is the same for every asset of ours. Must not come here: what an asset does.
+"""
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from sport_assets.lineage.code_version import code_version
+from sport_assets.orchestration.checks import AssetChecks
+from sport_assets.orchestration.recording import DECLARED_CHECKS
+
+OWNER = "team:sport-data"
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """What ``build`` must know of an asset beyond Dagster's graph."""
+
+    key: str
+    config: type[dg.Config] | None
+    partitions_def: dg.PartitionsDefinition[str] | None
+    raw_paths: Callable[[str | None], Sequence[str]] | None
+    preset: Callable[[str, Mapping[str, Any]], Mapping[str, Any]] | None = None
+
+
+# Every asset defined with ``asset``, by key.
+DECLARATIONS: dict[str, Declaration] = {}
+
+
+def asset(
+    line: str,
+    *,
+    description: str,
+    name: str | None = None,
+    reads: Iterable[str] = (),
+    partitions_def: dg.PartitionsDefinition[str] | None = None,
+    checks: AssetChecks | None = None,
+    kinds: set[str] | None = None,
+    pool: str | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    column_schema: dg.TableSchema | None = None,
+    raw_paths: Callable[[str | None], Sequence[str]] | None = None,
+    preset: Callable[[str, Mapping[str, Any]], Mapping[str, Any]] | None = None,
+    code: Sequence[str] = (),
+    code_files: Iterable[Path] = (),
+) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
+    """Define the asset ``<line>/<name>`` (by default the function's name) in the group of its line.
+
+    ``reads`` are the assets it reads, as ``<line>/<name>`` or ``<name>`` of the same line. ``raw_paths`` tells which
+    raw files a partition stands for, relative to the data folder. ``preset`` gives the complete settings of a partition
+    under overrides, where the configuration takes ``overrides``. ``code`` are further functions it runs, as
+    ``module:function``, and ``code_files`` data files that act like code (presets). The function takes ``context``,
+    resources and, if it has settings, ``config``.
+    """
+
+    def define(function: Callable[..., Any]) -> dg.AssetsDefinition:
+        asset_name = name or function.__name__
+        key = dg.AssetKey([line, asset_name])
+        text = key.to_user_string()
+        declared = checks or AssetChecks()
+        config = inspect.signature(function).parameters.get("config")
+        DECLARED_CHECKS[text] = declared
+        DECLARATIONS[text] = Declaration(text, config.annotation if config else None, partitions_def, raw_paths, preset)
+        targets = [f"{function.__module__}:{function.__name__}"] if not code else list(code)
+        about = dict(metadata or {})
+        if column_schema is not None:
+            about["dagster/column_schema"] = column_schema
+        return dg.asset(
+            key=key,
+            group_name=line,
+            description=description,
+            deps=[_dependency(line, upstream, partitions_def) for upstream in reads],
+            partitions_def=partitions_def,
+            check_specs=declared.specs(key, partitions_def),
+            kinds=kinds or {"python"},
+            owners=[OWNER],
+            pool=pool,
+            metadata=about,
+            code_version=code_version(
+                targets, packages=[f"sport_assets.{line}", "sport_assets.training"], data_files=code_files
+            ),
+        )(function)
+
+    return define
+
+
+def _dependency(line: str, upstream: str, partitions_def: dg.PartitionsDefinition[str] | None) -> dg.AssetDep:
+    """The edge that Dagster draws. What is truly read is what the record notes."""
+    text = upstream if "/" in upstream else f"{line}/{upstream}"
+    theirs = DECLARATIONS[text].partitions_def
+    mapping = dg.AllPartitionMapping() if theirs is not None and partitions_def not in (None, theirs) else None
+    return dg.AssetDep(dg.AssetKey(text.split("/")), partition_mapping=mapping)

@@ -1,0 +1,307 @@
+"""Brings a target and all it stands on up to date, in dependency order, skipping what is current.
+
+Belongs here: the plan (which partitions, why) and running it so that Dagster's UI shows each run. Must not come here:
+how a command line looks (``cli``).
+"""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import dagster as dg
+
+from sport_assets.lineage.home import Home
+from sport_assets.lineage.record import Lineage
+from sport_assets.lineage.staleness import why_stale
+from sport_assets.orchestration.assets import DECLARATIONS, Declaration
+from sport_assets.orchestration.instance import initialise, instance
+
+
+class BuildError(Exception):
+    """A build that cannot begin or go on; the message names the remedy."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One partition of one asset in a build."""
+
+    key: str
+    partition: str | None
+
+    def __str__(self) -> str:
+        return self.key if self.partition is None else f"{self.key}:{self.partition}"
+
+
+@dataclass(frozen=True)
+class Done:
+    """What became of a step: ``current`` (nothing to do), ``made``, or ``rejected``; and why it was made."""
+
+    step: Step
+    outcome: str
+    reason: str
+    version: str
+
+
+@dataclass
+class Report:
+    """What a build did, and which partitions it skipped because their raw files are not there."""
+
+    done: list[Done] = field(default_factory=list)
+    skipped: dict[str, list[str]] = field(default_factory=dict)
+
+    def made(self) -> list[Done]:
+        """Steps that were materialized."""
+        return [done for done in self.done if done.outcome != "current"]
+
+
+Observer = Callable[[Step, str, int, int], None]
+
+
+class Builder:
+    """A build of one target over one set of definitions."""
+
+    def __init__(self, definitions: dg.Definitions, home: Home, settings: Iterable[str] = ()) -> None:
+        self._definitions, self._home = definitions, home
+        self._graph = definitions.resolve_asset_graph()
+        self._settings = [_parse(text) for text in settings]
+        self._configs: dict[str, dict[str, Any]] = {}
+
+    def run(self, target: str, partition: str | None, observe: Observer = lambda *_: None) -> Report:
+        """Build ``target``. Raises ``BuildError`` when it cannot begin, or when a step fails or is rejected."""
+        initialise(self._home)
+        report = Report()
+        keys = self._keys(target)
+        self._check_partition(target, partition)
+        self._spread_settings(keys, target, partition)
+        lineage = Lineage(self._home)
+        try:
+            steps = list(self._steps(keys, target, partition, report))
+            with instance(self._home) as dagster:
+                job = self._definitions.resolve_implicit_global_asset_job_def()
+                for number, step in enumerate(steps):
+                    reason = self._why(lineage, step, steps)
+                    observe(step, reason or "current", number, len(steps))
+                    if reason is None:
+                        latest = lineage.ledger.latest(step.key, step.partition)
+                        report.done.append(Done(step, "current", "", latest.version if latest else ""))
+                        continue
+                    self._materialize(job, dagster, step)
+                    report.done.append(self._outcome(lineage, step, reason))
+        finally:
+            lineage.close()
+        return report
+
+    # -- planning ---------------------------------------------------------------------------------------------------
+
+    def _keys(self, target: str) -> list[str]:
+        """The target and its ancestors, upstream first."""
+        key = dg.AssetKey(target.split("/"))
+        if target not in DECLARATIONS:
+            near = ", ".join(sorted(k for k in DECLARATIONS if k.split("/")[0] == target.split("/")[0]))
+            raise BuildError(
+                f"no asset {target!r}. Assets{f' of this line: {near}' if near else ': ' + ', '.join(sorted(DECLARATIONS))}"
+            )
+        wanted = {key} | self._ancestors(key)
+        return [k.to_user_string() for k in self._graph.toposorted_asset_keys if k in wanted]
+
+    def _ancestors(self, key: dg.AssetKey) -> set[dg.AssetKey]:
+        parents = set(self._graph.get(key).parent_keys)
+        return parents.union(*(self._ancestors(parent) for parent in parents)) if parents else parents
+
+    def _check_partition(self, target: str, partition: str | None) -> None:
+        definition = DECLARATIONS[target].partitions_def
+        if definition is None and partition is not None:
+            raise BuildError(f"{target} has no partitions; leave --partition away")
+        if definition is None or partition is None:
+            return
+        keys = definition.get_partition_keys()
+        if partition not in keys:
+            raise BuildError(f"{target} has no partition {partition!r}; its partitions: {', '.join(keys[:40])}")
+        missing = [path for path in self._raw_paths(target, partition) if not (self._home.data / path).is_file()]
+        if missing:
+            raise BuildError(
+                f"{target}:{partition} needs raw files that are not there: {', '.join(missing)} below {self._home.data}"
+            )
+
+    def _steps(self, keys: list[str], target: str, partition: str | None, report: Report) -> Iterator[Step]:
+        """Every partition to look at, upstream first. A source partition without its raw files is skipped and named."""
+        definition = DECLARATIONS[target].partitions_def
+        present: dict[str, list[str | None]] = {}
+        for key in keys:
+            declared = DECLARATIONS[key]
+            if declared.partitions_def is None:
+                wanted: list[str | None] = [None]
+            elif partition is not None and declared.partitions_def == definition:
+                wanted = [partition]
+            elif key == target:
+                wanted = list(declared.partitions_def.get_partition_keys())
+            else:
+                wanted = list(declared.partitions_def.get_partition_keys())
+            if declared.raw_paths is not None:
+                here = [key_ for key_ in wanted if self._has_raw(key, key_)]
+                absent = [str(key_) for key_ in wanted if key_ not in here and key_ is not None]
+                if absent:
+                    report.skipped[key] = absent
+                if not here:
+                    raise BuildError(self._no_raw(key, wanted))
+                wanted = here
+            present[key] = wanted
+            same = [present[up] for up in self._parents(key) if up in present and self._same_partitions(up, key)]
+            if same:  # a week whose raw file is missing is missing all the way down
+                present[key] = [k for k in wanted if all(k in upstream for upstream in same)]
+            yield from (Step(key, key_) for key_ in present[key])
+
+    def _parents(self, key: str) -> list[str]:
+        return [k.to_user_string() for k in self._graph.get(dg.AssetKey(key.split("/"))).parent_keys]
+
+    def _same_partitions(self, upstream: str, key: str) -> bool:
+        theirs = DECLARATIONS[upstream].partitions_def
+        return theirs is not None and theirs == DECLARATIONS[key].partitions_def
+
+    def _raw_paths(self, key: str, partition: str | None) -> list[str]:
+        declared = DECLARATIONS[key].raw_paths
+        return list(declared(partition)) if declared is not None else []
+
+    def _has_raw(self, key: str, partition: str | None) -> bool:
+        paths = self._raw_paths(key, partition)
+        return bool(paths) and all((self._home.data / path).is_file() for path in paths)
+
+    def _no_raw(self, key: str, wanted: list[str | None]) -> str:
+        examples = self._raw_paths(key, wanted[0] if wanted else None)
+        line = key.split("/")[0]
+        return (
+            f"{key}: none of its raw files are in {self._home.data}. Expected, for example: {', '.join(examples)}. "
+            f"Put yours there (see data/README.md), or make some: sport-assets sample-data {line}"
+        )
+
+    # -- configuration ----------------------------------------------------------------------------------------------
+
+    def _spread_settings(self, keys: list[str], target: str, partition: str | None) -> None:
+        """Give each setting to the assets whose configuration has it; one that none has is an error."""
+        for asset_key, name, value in self._settings:
+            if asset_key is not None and asset_key not in keys:
+                raise BuildError(f"--set {asset_key}.{name}: {asset_key} is not part of this build")
+            takers = [key for key in keys if asset_key in (None, key) and self._give(key, partition, name, value)]
+            if not takers:
+                known = sorted(f"{key}.{field_}" for key in keys for field_ in _fields(DECLARATIONS[key].config))
+                raise BuildError(
+                    f"--set {name}: no asset of this build has a setting {name!r}. Settings: {', '.join(known)}; "
+                    "those of a preset go by section and name, as training.max_epochs"
+                )
+
+    def _give(self, key: str, partition: str | None, name: str, value: Any) -> bool:
+        """Set one field of an asset's configuration, or one of its preset's settings; False when it has none such."""
+        declared = DECLARATIONS[key]
+        config = self._configs.setdefault(key, {})
+        if name in _fields(declared.config):
+            config[name] = value
+            return True
+        if declared.preset is None or declared.partitions_def is None:
+            return False
+        sample = partition or declared.partitions_def.get_partition_keys()[0]
+        found = [
+            dotted for dotted in _dotted(declared.preset(sample, {})) if name in (dotted, dotted.split(".", 1)[-1])
+        ]
+        if len(found) != 1:
+            return False
+        overrides = config.setdefault("overrides", {})
+        overrides[found[0]] = value
+        try:
+            declared.preset(sample, overrides)
+        except ValueError as error:
+            raise BuildError(f"--set {name}={value}: {error}") from error
+        return True
+
+    def _config(self, key: str) -> dict[str, Any]:
+        """The complete configuration of an asset as its record holds it."""
+        config = DECLARATIONS[key].config
+        if config is None:
+            return {}
+        try:
+            return config(**self._configs.get(key, {})).model_dump(mode="json")
+        except ValueError as error:
+            raise BuildError(f"{key}: {error}") from error
+
+    # -- running ----------------------------------------------------------------------------------------------------
+
+    def _why(self, lineage: Lineage, step: Step, steps: list[Step]) -> str | None:
+        key = dg.AssetKey(step.key.split("/"))
+        expected = [
+            (other.key, other.partition)
+            for other in steps
+            if DECLARATIONS[step.key].partitions_def is None and other.key in self._parents(step.key)
+        ]
+        code_version = self._graph.get(key).code_version
+        return why_stale(
+            lineage,
+            step.key,
+            step.partition,
+            code_version=code_version or "",
+            config=self._config(step.key),
+            expected_inputs=expected,
+            raw_paths=self._raw_paths(step.key, step.partition),
+        )
+
+    def _materialize(self, job: dg.JobDefinition, dagster: dg.DagsterInstance, step: Step) -> None:
+        key = dg.AssetKey(step.key.split("/"))
+        config = self._configs.get(step.key)
+        run_config = {"ops": {step.key.replace("/", "__"): {"config": config}}} if config else {}
+        try:
+            job.execute_in_process(
+                run_config=run_config,
+                instance=dagster,
+                partition_key=step.partition,
+                asset_selection=[key],
+                tags={"sport_assets/build": "true"},
+            )
+        except dg.DagsterAssetCheckFailedError:
+            return  # published as rejected, which the outcome tells
+        except dg.Failure as failure:
+            raise BuildError(f"{step}: {failure.description}") from failure
+        except dg.DagsterError as error:
+            raise BuildError(f"{step}: {error.__cause__ or error}") from error
+
+    def _outcome(self, lineage: Lineage, step: Step, reason: str) -> Done:
+        latest = lineage.ledger.latest(step.key, step.partition)
+        if latest is None:
+            raise BuildError(f"{step}: ended without a record")
+        if latest.kind == "rejected":
+            failed = [check for check in latest.checks if check.blocking and not check.passed]
+            what = "; ".join(f"{c.name}: {c.failed} of {c.checked} ({c.description})" for c in failed)
+            folder = lineage.store.folder(step.key, step.partition, latest.version)
+            raise BuildError(
+                f"{step} was rejected by its checks: {what}. It is kept for a look in {folder}, and nothing may read "
+                f"it. Mend the input and build again, or let it pass by name and reason: "
+                f"sport-assets override {latest.id} {failed[0].name} --reason TEXT"
+            )
+        return Done(step, "made", reason, latest.version)
+
+
+def _fields(config: type[dg.Config] | None) -> set[str]:
+    return set(config.model_fields) if config is not None else set()
+
+
+def _dotted(settings: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """Names of all settings with their sections, as ``training.max_epochs``."""
+    names: list[str] = []
+    for name, value in settings.items():
+        names += _dotted(value, f"{prefix}{name}.") if isinstance(value, Mapping) else [f"{prefix}{name}"]
+    return names
+
+
+def _parse(text: str) -> tuple[str | None, str, Any]:
+    """``FIELD=VALUE`` or ``line/asset.FIELD=VALUE``; the value is JSON where it can be, else text."""
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise BuildError(f"--set {text}: write FIELD=VALUE or line/asset.FIELD=VALUE")
+    try:
+        parsed: Any = json.loads(value)
+    except json.JSONDecodeError:
+        parsed = value
+    if "/" in name:
+        asset_key, dot, name = name.partition(".")
+        if not dot:
+            raise BuildError(f"--set {text}: write line/asset.FIELD=VALUE")
+        return asset_key, name, parsed
+    return None, name, parsed

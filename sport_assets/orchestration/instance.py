@@ -1,0 +1,58 @@
+"""The Dagster home: made once, alone, with its settings.
+
+Belongs here: ``dagster.yaml`` and the pool's limit. Must not come here: definitions.
+"""
+
+import os
+from pathlib import Path
+
+import dagster as dg
+from filelock import FileLock
+
+from sport_assets.lineage.home import Home
+from sport_assets.lineage.record import Lineage
+from sport_assets.orchestration.resources import GPU_POOL, visible_gpus
+
+DAGSTER_YAML = """\
+# Written by `sport-assets init`. Change it freely; it is not written again.
+telemetry:
+  enabled: false
+concurrency:
+  pools:
+    granularity: op
+  runs:
+    max_concurrent_runs: 4
+run_monitoring:
+  enabled: true
+  start_timeout_seconds: 300
+"""
+
+
+def initialise(home: Home) -> bool:
+    """Make the home with its ledger and Dagster instance, unless they are there; True when something was made.
+
+    Two processes that open a brand-new Dagster home at once can break it, so a file lock makes this one alone.
+    """
+    home.root.mkdir(parents=True, exist_ok=True)
+    with FileLock(home.root / "init.lock"):
+        fresh = not (home.dagster / "dagster.yaml").exists()
+        home.dagster.mkdir(parents=True, exist_ok=True)
+        Lineage(home).close()
+        if fresh:
+            with instance(home) as made:
+                made.event_log_storage.set_concurrency_slots(GPU_POOL, max(1, visible_gpus() or os.cpu_count() or 1))
+            _write_last(home.dagster / "dagster.yaml")
+    return fresh
+
+
+def instance(home: Home) -> dg.DagsterInstance:
+    """The Dagster instance of a home, also for child processes of this one."""
+    os.environ["DAGSTER_HOME"] = str(home.dagster)
+    return dg.DagsterInstance.get()
+
+
+def _write_last(path: Path) -> None:
+    """The settings file is the sign that everything before it was done."""
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(DAGSTER_YAML, encoding="utf-8")
+    os.replace(temporary, path)

@@ -1,0 +1,120 @@
+"""Lineage's record, wrapped for Dagster: partition, run, configuration and check results pass through by themselves.
+
+Belongs here: ``LineageResource`` and ``AssetRecord``. Must not come here: what the gate or the store do (lineage).
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import dagster as dg
+
+from sport_assets.lineage.checks import CheckResult
+from sport_assets.lineage.errors import LineageError
+from sport_assets.lineage.home import Home
+from sport_assets.lineage.record import Lineage, Record
+from sport_assets.orchestration.checks import AssetChecks, shown
+
+# The checks that each asset declared, by key; filled by the ``asset`` decorator.
+DECLARED_CHECKS: dict[str, AssetChecks] = {}
+
+
+class LineageResource(dg.ConfigurableResource[Lineage]):
+    """The home of records, at ``SPORT_ASSETS_HOME`` and ``SPORT_ASSETS_DATA``."""
+
+    @contextmanager
+    def record(self, context: dg.AssetExecutionContext, config: dg.Config | None = None) -> Iterator["AssetRecord"]:
+        """Begin the record of the asset that runs. One record per materialization."""
+        key = context.asset_key.to_user_string()
+        code_version = context.assets_def.code_versions_by_key[context.asset_key]
+        if code_version is None:
+            raise LineageError(f"{key}: no code version; define it with orchestration.assets.asset")
+        lineage = Lineage(Home.from_environment())
+        try:
+            with lineage.record(
+                key,
+                context.partition_key if context.has_partition_key else None,
+                code_version=code_version,
+                config=config.model_dump(mode="json") if config is not None else {},
+                run_id=context.run_id,
+            ) as record:
+                yield AssetRecord(context, record, code_version)
+        finally:
+            lineage.close()
+
+
+class AssetRecord:
+    """One materialization on its way, seen from an asset. Reading and writing are lineage's own (``inner``)."""
+
+    def __init__(self, context: dg.AssetExecutionContext, record: Record, code_version: str) -> None:
+        self.context = context
+        self.inner = record
+        self.code_version = code_version
+        self.read = record.read
+        self.output = record.output
+        self.folder = record.folder
+        self.register_raw = record.register_raw
+        self.quarantined = record.quarantined
+        self.take_folder = record.take_folder
+
+    def ran_on(self, device: str, threads: int, seed: int) -> None:
+        """Say what the work runs on, where it is not this process."""
+        self.inner.device, self.inner.threads, self.inner.seed = device, threads, seed
+
+    def check(self, results: CheckResult | Iterable[CheckResult]) -> None:
+        """Note check results and say them in the log."""
+        noted = [results] if isinstance(results, CheckResult) else list(results)
+        for result in noted:
+            (self.context.log.info if result.passed else self.context.log.warning)(result.summary())
+        self.inner.check(noted)
+
+    def publish(
+        self,
+        *,
+        rows: int | None = None,
+        facts: Mapping[str, Any] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> dg.MaterializeResult[Any]:
+        """Publish and give Dagster its result.
+
+        ``facts`` are recorded and shown; ``metadata`` (plots, tables) is only shown.
+        """
+        key = self.context.asset_key
+        results = DECLARED_CHECKS[self.inner.key].complete(self.inner.key, self.inner.checks)
+        published = self.inner.publish(rows=rows, facts=facts)
+        made = published.materialization
+        about: dict[str, Any] = {
+            "version": made.version,
+            "record": made.id,
+            "folder": dg.MetadataValue.path(str(published.folder)),
+            "inputs": _inputs_table(self.inner),
+        }
+        if rows is not None:
+            about["dagster/row_count"] = rows
+        if made.quarantined_rows:
+            about["quarantined_rows"] = made.quarantined_rows
+        if published.rejected:
+            about["rejected"] = "a blocking check failed: nothing downstream may read this version"
+        return dg.MaterializeResult(
+            asset_key=key,
+            metadata={
+                **about,
+                **{name: _scalar(value) for name, value in (facts or {}).items()},
+                **(metadata or {}),
+            },
+            check_results=[shown(result, key) for result in results],
+            data_version=dg.DataVersion(made.version),
+        )
+
+
+def _inputs_table(record: Record) -> dg.MetadataValue:
+    rows = [
+        dg.TableRecord({"asset": ref.key, "partition": ref.partition or "", "version": ref.version[:12]})
+        for ref in record.inputs
+    ]
+    columns = [dg.TableColumn(name, "string") for name in ("asset", "partition", "version")]
+    return dg.MetadataValue.table(records=rows, schema=dg.TableSchema(columns))
+
+
+def _scalar(value: Any) -> Any:
+    return value if isinstance(value, str | int | float | bool) else dg.MetadataValue.json(value)
