@@ -1,0 +1,70 @@
+"""Settings of the NFL line's models: what a preset may say, and nothing else.
+
+Here belong the pydantic models of a preset's `model` and `data` sections and the reading of packaged presets.
+The `training` section belongs to the training kernel. No torch here: settings are read with the definitions.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from sport_assets.nfl.tensors import HISTORY_FRAMES
+
+PRESETS = ("sanity", "production")
+
+
+class ModelSettings(BaseModel):
+    """The network and its losses. Unknown names are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    hidden_dim: int = Field(default=64, ge=4, description="width of a player's vector")
+    graph_layers: int = Field(default=2, ge=1, description="rounds of graph attention")
+    heads: int = Field(default=4, ge=1, description="attention heads; a divisor of hidden_dim")
+    temporal_dim: int = Field(default=32, ge=4, description="width of the temporal encoder")
+    temporal_layers: int = Field(default=2, ge=0, description="convolutions over the past frames")
+    past_frames: int = Field(default=10, ge=3, le=HISTORY_FRAMES, description="frames before the throw that are read")
+    basis: int = Field(default=4, ge=1, le=8, description="polynomials of the residual per coordinate")
+    dropout: float = Field(default=0.1, ge=0.0, lt=1.0)
+    use_context: bool = Field(default=True, description="read the pre-snap context of the play")
+    position_loss: Literal["huber", "euclidean", "squared"] = "huber"
+    huber_delta_yards: float = Field(default=1.0, gt=0.0, description="where the Huber loss turns linear")
+    velocity_loss_weight: float = Field(default=0.1, ge=0.0, description="weight of the velocity loss, per yd/s")
+
+    @model_validator(mode="after")
+    def _heads_divide(self) -> Self:
+        if self.hidden_dim % self.heads:
+            raise ValueError(f"heads={self.heads} does not divide hidden_dim={self.hidden_dim}")
+        return self
+
+
+class DataSettings(BaseModel):
+    """Which plays are trained on, and how they are varied. Unknown names are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    weeks: Literal["all", "first"] = Field(default="all", description="all weeks present, or the first one only")
+    mirror: bool = Field(default=True, description="also train on every play mirrored in y")
+    earlier_starts_frames: tuple[Annotated[int, Field(ge=1, le=10)], ...] = Field(
+        default=(), description="also train on forecasts started this many frames before the throw, each 1 to 10"
+    )
+
+    @model_validator(mode="after")
+    def _starts_differ(self) -> Self:
+        if len(set(self.earlier_starts_frames)) < len(self.earlier_starts_frames):
+            raise ValueError(f"earlier_starts_frames repeats a start: {list(self.earlier_starts_frames)}")
+        return self
+
+
+SECTIONS: dict[str, type[BaseModel]] = {"model": ModelSettings, "data": DataSettings}
+"""The line's own sections of a preset, for `sport_assets.training.spec.resolve_preset`."""
+
+
+def preset_path(name: str) -> Path:
+    """The packaged file of a preset. Raises ValueError for an unknown name."""
+    if name not in PRESETS:
+        raise ValueError(f"unknown preset {name!r}: choose one of {', '.join(PRESETS)}")
+    return Path(__file__).parent / "presets" / f"{name}.yaml"
