@@ -5,7 +5,7 @@ Belongs here: the verdict, from the ledger alone. Must not come here: reading th
 
 from dataclasses import dataclass
 
-from sport_assets.lineage.errors import GateRefused
+from sport_assets.lineage.errors import GateRefused, LineageError
 from sport_assets.lineage.ledger import Ledger
 from sport_assets.lineage.manifest import Checked, Materialization, Overridden, RecordedCheck, Withdrawn
 
@@ -90,3 +90,24 @@ def admit(ledger: Ledger, materialization: Materialization) -> None:
             f"withdrawn by {withdrawn.by} on {withdrawn.at:%Y-%m-%d}: {withdrawn.reason}",
             f"It may be read again after record {withdrawn.id} is restored.",
         )
+
+
+def override(ledger: Ledger, record_id: str, check: str, *, by: str, reason: str) -> Overridden:
+    """Let one failed check of one materialization pass, by name and reason; the event is recorded.
+
+    Raises ``LineageError`` when the record, or a failed blocking check of that name, is not there.
+    """
+    if not reason.strip():
+        raise LineageError("an override needs a reason; it is recorded")
+    try:
+        materialization = ledger.event(record_id)
+    except KeyError as error:
+        raise LineageError(f"{error.args[0]}; sport-assets ledger log lists the records") from error
+    if not isinstance(materialization, Materialization):
+        raise LineageError(f"record {record_id} is a {materialization.kind} event, not a materialization")
+    failed = [found.name for found in standing(ledger, materialization).failed]
+    if check not in failed:
+        raise LineageError(f"record {record_id} has no failed blocking check {check!r}; failed: {failed or 'none'}")
+    event = ledger.append(Overridden(subject=record_id, check=check, by=by, reason=reason))
+    assert isinstance(event, Overridden)
+    return event

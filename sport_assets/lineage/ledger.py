@@ -107,6 +107,18 @@ class Ledger:
             self._genesis = self._read_or_make_genesis()
         self.opened = self._reconcile_if_needed()
 
+    @classmethod
+    def rebuilt(cls, home: Home) -> "Ledger":
+        """The ledger made anew from the records; an index that SQLite cannot read is set aside first."""
+        try:
+            ledger = cls(home)
+        except sa.exc.DatabaseError:
+            for path in home.root.glob(f"{home.ledger.name}*"):
+                os.replace(path, path.with_name(f"damaged-{secrets.token_hex(4)}-{path.name}"))
+            return cls(home)
+        ledger.rebuild()
+        return ledger
+
     def close(self) -> None:
         """Release the connections."""
         self._engine.dispose()

@@ -184,7 +184,7 @@ class Record:
         self._quarantined_rows = 0
         self._started = datetime.now(UTC)
 
-    def read(self, key: str, partition: str | None | _Same = SAME) -> Input:
+    def read(self, key: str, partition: str | _Same | None = SAME) -> Input:
         """Read an input through the gate and note it; by default the partition that is being made."""
         wanted = self.partition if isinstance(partition, _Same) else partition
         return self._note(self.lineage.read(key, wanted))

@@ -14,7 +14,7 @@ import dagster as dg
 from sport_assets.lineage.home import Home
 from sport_assets.lineage.record import Lineage
 from sport_assets.lineage.staleness import why_stale
-from sport_assets.orchestration.assets import DECLARATIONS, Declaration
+from sport_assets.orchestration.assets import DECLARATIONS
 from sport_assets.orchestration.instance import initialise, instance
 
 

@@ -1,0 +1,298 @@
+"""``sport-assets``: thin commands over the rooms below. Says results, and errors as one message with exit code 1.
+
+Belongs here: arguments, tables, progress. Must not come here: work; each command imports what it needs when it runs.
+"""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from sport_assets.lineage.errors import LineageError
+from sport_assets.lineage.home import Home
+
+app = typer.Typer(
+    name="sport-assets",
+    help="From raw sports data to exported models, with a record of everything they were made from.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+ledger_app = typer.Typer(name="ledger", help="The chained records of everything that was made.", no_args_is_help=True)
+sample_app = typer.Typer(name="sample-data", help="Generated raw files in a line's own format.", no_args_is_help=True)
+predict_app = typer.Typer(
+    name="predict", help="Batch prediction with an exported model, without torch.", no_args_is_help=True
+)
+for group in (ledger_app, sample_app, predict_app):
+    app.add_typer(group)
+
+JSON = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+out, err = Console(), Console(stderr=True)
+
+
+@contextmanager
+def _clear_errors() -> Iterator[None]:
+    """What is the user's to mend ends with its message and exit code 1; a bug keeps its traceback."""
+    from sport_assets.orchestration.build import BuildError
+
+    try:
+        yield
+    except (LineageError, BuildError, OSError, ValueError) as error:
+        err.print(f"[red]error:[/red] {_plain(str(error))}", soft_wrap=True)
+        raise typer.Exit(1) from error
+
+
+def _plain(text: str) -> str:
+    return text.replace("[", r"\[")
+
+
+def _print_json(value: Any) -> None:
+    sys.stdout.write(json.dumps(value, indent=1, sort_keys=True, default=str) + "\n")
+
+
+@app.command()
+def init() -> None:
+    """Make the home (SPORT_ASSETS_HOME) with its ledger and Dagster instance."""
+    from sport_assets.orchestration.instance import initialise
+
+    with _clear_errors():
+        home = Home.from_environment()
+        made = initialise(home)
+        err.print(f"{'made' if made else 'found'} {home.root}; raw files are looked for in {home.data}", soft_wrap=True)
+
+
+@app.command()
+def build(
+    target: Annotated[str, typer.Argument(help="An asset, as nfl/model_card.")],
+    partition: Annotated[str | None, typer.Option(help="Its partition, as 2023-w01 or 'sanity|0'; else all.")] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="FIELD=VALUE for every asset that has it, or line/asset.FIELD=VALUE. Repeatable."),
+    ] = None,
+    as_json: JSON = False,
+) -> None:
+    """Bring TARGET and all it stands on up to date, skipping what is current."""
+    from sport_assets.definitions import defs
+    from sport_assets.orchestration.build import Builder, Step
+    from sport_assets.orchestration.console import Console as RunConsole
+
+    with _clear_errors():
+        home = Home.from_environment()
+        with err.status("planning") as status:
+
+            def observe(step: Step, reason: str, number: int, total: int) -> None:
+                status.update(_plain(f"{number + 1} of {total}  {step}"))
+                if reason != "current":
+                    err.print(_plain(f"[{number + 1}/{total}] {step}: {reason}"), highlight=False, soft_wrap=True)
+
+            RunConsole.sink = staticmethod(lambda line: err.print(_plain(line), highlight=False, soft_wrap=True))
+            report = Builder(defs, home, settings or []).run(target, partition, observe)
+        for key, partitions in report.skipped.items():
+            shown = ", ".join(partitions[:6]) + (f" and {len(partitions) - 6} more" if len(partitions) > 6 else "")
+            err.print(f"skipped, no raw file: {key} {shown}", highlight=False, soft_wrap=True)
+        made = report.made()
+        err.print(f"{len(made)} made, {len(report.done) - len(made)} current", highlight=False)
+        results = [_result(home, done.step.key, done.step.partition) for done in report.done if done.step.key == target]
+        if as_json:
+            _print_json({"target": results, "made": [str(done.step) for done in made], "skipped": report.skipped})
+        else:
+            for result in results:
+                _show(result)
+
+
+def _result(home: Home, key: str, partition: str | None) -> dict[str, Any]:
+    """What a person wants to know of a finished target: metrics beside baselines, and where the files are."""
+    from sport_assets.lineage.record import Lineage
+
+    lineage = Lineage(home)
+    try:
+        made = lineage.ledger.latest(key, partition)
+        assert made is not None
+        folder = lineage.store.folder(key, partition, made.version)
+        line = key.split("/")[0]
+        evaluation = lineage.ledger.latest(f"{line}/evaluation", partition) if partition is not None else None
+        exported = lineage.ledger.latest(f"{line}/exported_model", partition) if partition is not None else None
+        result: dict[str, Any] = {
+            "asset": key,
+            "partition": partition,
+            "version": made.version,
+            "folder": str(folder),
+            "files": [file.path for file in made.files],
+            "rows": made.rows,
+            "quarantined_rows": made.quarantined_rows,
+            "checks": {check.name: check.passed for check in made.checks},
+        }
+        if exported is not None:
+            result["exported_model"] = str(lineage.store.folder(exported.key, partition, exported.version))
+        if evaluation is not None:
+            path = lineage.store.folder(evaluation.key, partition, evaluation.version) / "evaluation.json"
+            result["evaluation"] = json.loads(path.read_text(encoding="utf-8"))
+        return result
+    finally:
+        lineage.close()
+
+
+def _show(result: dict[str, Any]) -> None:
+    name = result["asset"] if result["partition"] is None else f"{result['asset']}:{result['partition']}"
+    evaluation = result.get("evaluation")
+    if evaluation is not None and "table" in evaluation:
+        table = Table(title=f"{name}: the model beside its baselines ({evaluation['table']['caption']})")
+        for number, column in enumerate(evaluation["table"]["columns"]):
+            table.add_column(column, justify="left" if number == 0 else "right")
+        for row in evaluation["table"]["rows"]:
+            table.add_row(*(f"{cell:.3f}" if isinstance(cell, float) else str(cell) for cell in row))
+        out.print(table)
+    out.print(f"{name} version {result['version'][:12]}", highlight=False)
+    for label in ("folder", "exported_model"):
+        if label in result:
+            out.print(f"  {label.replace('_', ' ')}: {result[label]}", highlight=False, soft_wrap=True)
+    failed = [check for check, passed in result["checks"].items() if not passed]
+    if failed:
+        out.print(f"  failed checks: {', '.join(failed)}", highlight=False)
+
+
+@app.command()
+def override(
+    record: Annotated[str, typer.Argument(help="Record id of the rejected materialization.")],
+    check: Annotated[str, typer.Argument(help="The failed check to let pass.")],
+    reason: Annotated[str, typer.Option(help="Why; it is recorded.")],
+    by: Annotated[str | None, typer.Option(help="Who; by default the user's name.")] = None,
+) -> None:
+    """Let a rejected materialization pass the gate, by name and reason. It is recorded."""
+    from sport_assets.lineage.environment import environment
+    from sport_assets.lineage.gate import override as let_pass
+    from sport_assets.lineage.record import Lineage
+
+    with _clear_errors():
+        lineage = Lineage(Home.from_environment())
+        try:
+            event = let_pass(lineage.ledger, record, check, by=by or environment().user, reason=reason)
+            err.print(f"{check} of {record} is overridden (record {event.id})", highlight=False)
+        finally:
+            lineage.close()
+
+
+@ledger_app.command()
+def head(as_json: JSON = False) -> None:
+    """Print how many records there are and the hash of the last: keep it elsewhere as evidence."""
+    with _opened() as lineage:
+        found = lineage.ledger.head()
+        if as_json:
+            _print_json({"records": found.seq, "hash": found.hash})
+        else:
+            out.print(f"{found.seq} {found.hash}", highlight=False)
+
+
+@ledger_app.command()
+def log(
+    key: Annotated[str | None, typer.Argument(help="Only this asset, as nfl/tracking.")] = None,
+    limit: Annotated[int, typer.Option(help="How many, newest first.", min=1)] = 20,
+    as_json: JSON = False,
+) -> None:
+    """List the newest records."""
+    from sport_assets.lineage.ledger import ENTRIES
+
+    with _opened() as lineage:
+        rows = lineage.ledger.entries(*([ENTRIES.c.key == key] if key else []), newest_first=True, limit=limit)
+        if as_json:
+            _print_json([dict(row._mapping) for row in rows])
+            return
+        table = Table("record", "when", "kind", "asset", "partition", "version")
+        for row in rows:
+            cells = (row.id, row.at[:19], row.kind, row.key, row.partition, (row.version or "")[:12])
+            table.add_row(*(cell or "" for cell in cells))
+        out.print(table)
+
+
+@ledger_app.command()
+def rebuild(as_json: JSON = False) -> None:
+    """Make the ledger's index anew from the record files alone."""
+    from sport_assets.lineage.ledger import Ledger
+
+    with _clear_errors():
+        ledger = Ledger.rebuilt(Home.from_environment())
+        try:
+            found = ledger.head()
+        finally:
+            ledger.close()
+        if as_json:
+            _print_json({"records": found.seq, "hash": found.hash})
+        else:
+            out.print(f"rebuilt {found.seq} records; head {found.hash}", highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def _opened() -> Iterator[Any]:
+    from sport_assets.lineage.record import Lineage
+
+    with _clear_errors():
+        home = Home.from_environment()
+        if not home.ledger.exists():
+            raise LineageError(f"{home.root} has no ledger. Run: sport-assets init")
+        lineage = Lineage(home)
+        try:
+            yield lineage
+        finally:
+            lineage.close()
+
+
+@sample_app.command("nfl")
+def sample_nfl(
+    output: Annotated[Path | None, typer.Option(help="Where to; by default SPORT_ASSETS_DATA/nfl.")] = None,
+    season: Annotated[int, typer.Option(min=1999, max=2100)] = 2023,
+    weeks: Annotated[int, typer.Option(min=1, max=22)] = 2,
+    plays_per_week: Annotated[int, typer.Option(min=1, max=5000)] = 60,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    defects: Annotated[bool, typer.Option("--defects", help="Put in every kind of defect the checks know.")] = False,
+    as_json: JSON = False,
+) -> None:
+    """Generated weeks of plays in the competition's format. Files that are there and differ are not overwritten."""
+    from sport_assets.nfl.synthetic import generate
+
+    with _clear_errors():
+        folder = output or Home.from_environment().data / "nfl"
+        with err.status("generating") as status:
+            made = generate(
+                folder,
+                season=season,
+                weeks=weeks,
+                plays_per_week=plays_per_week,
+                seed=seed,
+                defects=defects,
+                progress=lambda done, total: status.update(f"generating: {done} of {total} weeks"),
+            )
+        if as_json:
+            _print_json({"folder": folder, "files": [str(path) for path in made.files]})
+        else:
+            err.print(f"{len(made.files)} files in {folder}", highlight=False, soft_wrap=True)
+
+
+@predict_app.command("nfl")
+def predict_nfl(
+    model: Annotated[str, typer.Option(help="ONNX file, version folder, digest, or nfl/exported_model:'sanity|0'.")],
+    input_: Annotated[
+        Path, typer.Option("--input", help="Folder with input_*.csv[.gz], or with train/ that has them.")
+    ],
+    output: Annotated[Path, typer.Option(help="CSV to write: game_id,play_id,nfl_id,frame_id,x,y.")],
+    as_json: JSON = False,
+) -> None:
+    """Predict the movement after the throw, in original coordinates."""
+    from sport_assets.lineage.models import find_model
+    from sport_assets.nfl.predict import predict
+
+    with _clear_errors():
+        path = find_model(Home.from_environment(), model)
+        rows = predict(path, input_, output)
+        if as_json:
+            _print_json({"model": path, "output": output, "rows": rows})
+        else:
+            err.print(f"{rows} rows in {output}", highlight=False, soft_wrap=True)
+
+
+if __name__ == "__main__":
+    app()

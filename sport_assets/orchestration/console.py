@@ -1,0 +1,42 @@
+"""What a person sees on the terminal while assets run: our messages and Dagster's warnings, one line each.
+
+Belongs here: a Dagster logger. Must not come here: what the messages say.
+"""
+
+import logging
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import dagster as dg
+
+Sink = Callable[[str], None]
+
+
+def _to_stderr(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+class Console(logging.Handler):
+    """Hands each line to ``sink``, which a command with a progress display replaces by its own."""
+
+    sink: Sink = staticmethod(_to_stderr)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Messages of assets from INFO up; Dagster's own events only when something is wrong."""
+        meta: dict[str, Any] = getattr(record, "dagster_meta", {})
+        event = meta.get("dagster_event")
+        if event is not None and record.levelno < logging.ERROR:
+            return
+        text = str(meta.get("orig_message") or record.getMessage())
+        level = "" if record.levelno < logging.WARNING else f"{record.levelname.lower()}: "
+        step = str(meta.get("step_key") or "").replace("__", "/")
+        type(self).sink(f"  {step + ': ' if step else ''}{level}{text}")
+
+
+@dg.logger(description="One line per message of an asset; Dagster's own events only when something is wrong.")
+def console_logger(context: dg.InitLoggerContext) -> logging.Logger:
+    """The ``console`` logger of all jobs."""
+    logger = logging.Logger("sport_assets.console", logging.INFO)
+    logger.addHandler(Console())
+    return logger
