@@ -1,0 +1,15 @@
+"""Generated raw NFL weeks in the competition's own files, columns and number formats.
+
+The rooms: `league` (teams, players, games, situations), `motion` (limited speed and acceleration), `offence`,
+`defence` and `movement` (the simulation), `tracking` and `supplementary` (tables), `sample` (files). Damage on purpose
+is in `sport_assets.nfl.defects`. Nothing here reads or checks data.
+
+Files, under `output`: `train/input_{season}_w{week:02d}.csv` (23 columns, snap to throw, 10 Hz),
+`train/output_{season}_w{week:02d}.csv` (6 columns, ball in the air, `player_to_predict` only) and
+`supplementary_data.csv` (41 columns, one row a play). Coordinates are yards in field coordinates, both play
+directions; `dir` and `o` are degrees clockwise from +y, so vx = s sin(dir); missing is `NA`.
+"""
+
+from sport_assets.nfl.synthetic.sample import GeneratedSample, generate
+
+__all__ = ["GeneratedSample", "generate"]
