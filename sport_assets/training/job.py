@@ -1,0 +1,67 @@
+"""What a line's builder returns: a module and where its batches come from.
+
+Belongs here: the two types that lines and the kernel share. Must not be here: heavy imports, loops.
+"""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+
+from sport_assets.training.errors import BadSpecError
+from sport_assets.training.spec import TrainingSpec
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pytorch_lightning as pl
+
+
+@runtime_checkable
+class BatchSource(Protocol):
+    """Samples by number. The kernel decides order, batch size, rank slices and where to resume."""
+
+    def __len__(self) -> int:
+        """Number of samples."""
+
+    def batch(self, indices: np.ndarray) -> Any:
+        """The samples `indices` (int64 [B]) collated: a tensor or a (nested) dict of tensors.
+
+        Must depend on `indices` alone, else a resumed run sees other batches than an undisturbed one.
+        """
+
+
+@dataclass
+class TrainingJob:
+    """A module and its data.
+
+    The module logs `train_loss` and, where there is validation, `monitor`, by
+    `self.log(name, value, on_step=False, on_epoch=True, batch_size=B, sync_dist=True)`. Where it does not define
+    `configure_optimizers`, the kernel gives it AdamW and the schedule of `TrainerSettings`. All state that training
+    changes must be in parameters, buffers, torchmetrics or `on_save_checkpoint`, else a resumed run forgets it.
+    """
+
+    module: pl.LightningModule
+    train: BatchSource
+    valid: BatchSource | None = None
+    monitor: str = "val_ade"
+    mode: Literal["min", "max"] = "min"
+
+
+def build_job(spec: TrainingSpec) -> TrainingJob:
+    """Import the spec's builder and call it; raises `BadSpecError` where that is impossible."""
+    module_name, _, attribute = spec.builder.partition(":")
+    try:
+        builder: Any = importlib.import_module(module_name)
+        for part in attribute.split("."):
+            builder = getattr(builder, part)
+    except (ImportError, AttributeError) as error:
+        raise BadSpecError(f"the builder {spec.builder!r} cannot be imported: {error}") from error
+    job = builder(spec)
+    if not isinstance(job, TrainingJob):
+        raise BadSpecError(f"the builder {spec.builder!r} returned {type(job).__name__}, not a TrainingJob")
+    if len(job.train) == 0:
+        raise BadSpecError(f"the builder {spec.builder!r} gave no training samples")
+    if job.valid is not None and len(job.valid) == 0:
+        raise BadSpecError(f"the builder {spec.builder!r} gave a validation source without samples")
+    return job

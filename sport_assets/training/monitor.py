@@ -1,0 +1,129 @@
+"""The best epochs by the monitored metric, and when to stop early.
+
+Belongs here: top k, best weights, patience. Must not be here: working checkpoints, curves.
+
+(Not Lightning's callbacks: ModelCheckpoint stores absolute paths and pickles; EarlyStopping, once it has decided
+before min_epochs, stops at min_epochs even though the metric has improved since.)
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from pathlib import Path
+from typing import Any, Literal
+
+import pytorch_lightning as pl
+import torch
+
+from sport_assets.training.checkpoints import weight_bytes
+from sport_assets.training.errors import BadSpecError, NonFiniteLossError
+from sport_assets.training.spec import TrainerSettings
+from sport_assets.training.state import write_atomically
+
+
+class Monitor(pl.Callback):
+    """Keeps the weights of the best `save_top_k` epochs in `folder`; the earlier epoch wins a tie."""
+
+    def __init__(self, folder: Path, settings: TrainerSettings, monitor: str, mode: Literal["min", "max"]) -> None:
+        self.monitor = monitor
+        self.mode = mode
+        self._folder = folder
+        self._settings = settings
+        self.top: list[tuple[float, int]] = []
+        self._patience_best: float | None = None
+        self.epochs_without_improvement = 0
+        self.stopped_early = False
+        # weights that the two checkpoints on disk still name; empty until two were written in this process
+        self._named: deque[set[str]] = deque(maxlen=2)
+
+    @property
+    def best_epoch(self) -> int:
+        """Epoch (from 0) with the best value."""
+        return self.top[0][1]
+
+    @property
+    def best_value(self) -> float:
+        """Best value of the monitored metric."""
+        return self.top[0][0]
+
+    def weights_path(self, epoch: int) -> Path:
+        """Weights of an epoch among the best."""
+        return self._folder / f"epoch_{epoch:05d}.safetensors"
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Rank the epoch and decide, on the same value on every rank."""
+        metrics = trainer.callback_metrics
+        if self.monitor not in metrics:
+            known = ", ".join(sorted(metrics)) or "none"
+            raise BadSpecError(f"the module does not log the monitored metric {self.monitor!r}; it logs: {known}")
+        value = float(metrics[self.monitor])
+        if trainer.world_size > 1:
+            value = float(trainer.strategy.broadcast(torch.tensor(value, dtype=torch.float64)))
+        epoch = trainer.current_epoch
+        if not torch.isfinite(torch.tensor(value)):
+            raise NonFiniteLossError(
+                f"the monitored metric {self.monitor} is {value:g} after epoch {epoch} (step {trainer.global_step}); "
+                "the last good checkpoint is kept. Look for NaN or extreme values in the validation data, or lower "
+                "training.learning_rate"
+            )
+        self._rank(trainer, value, epoch)
+        self._decide(trainer, value)
+
+    def _rank(self, trainer: pl.Trainer, value: float, epoch: int) -> None:
+        sign = 1 if self.mode == "min" else -1
+        ranked = sorted([*self.top, (value, epoch)], key=lambda entry: (sign * entry[0], entry[1]))
+        self.top = ranked[: self._settings.save_top_k]
+        if (value, epoch) in self.top:
+            state = trainer.strategy.lightning_module_state_dict()
+            if trainer.is_global_zero:
+                write_atomically(self.weights_path(epoch), weight_bytes(state))
+
+    def _decide(self, trainer: pl.Trainer, value: float) -> None:
+        patience = self._settings.early_stopping_patience
+        best = self._patience_best
+        gain = float("inf") if best is None else (best - value if self.mode == "min" else value - best)
+        if gain > self._settings.early_stopping_min_delta:
+            self._patience_best = value
+            self.epochs_without_improvement = 0
+        else:
+            self.epochs_without_improvement += 1
+        enough = trainer.current_epoch + 1 >= self._settings.min_epochs
+        if patience is not None and enough and self.epochs_without_improvement >= patience:
+            self.stopped_early = True
+            trainer.should_stop = True
+
+    def checkpoint_saved(self) -> None:
+        """Delete weights that neither checkpoint on disk names any more."""
+        self._named.append({self.weights_path(epoch).name for _, epoch in self.top})
+        if len(self._named) == 2:
+            for path in self._folder.glob("epoch_*.safetensors"):
+                if not any(path.name in names for names in self._named):
+                    path.unlink(missing_ok=True)
+
+    def continue_from(self, best_weights: Path) -> None:
+        """After loading a finished training's state: keep its best epoch, forget its decision to stop."""
+        self.top = self.top[:1]
+        write_atomically(self.weights_path(self.best_epoch), best_weights.read_bytes())
+        self.epochs_without_improvement = 0
+        self.stopped_early = False
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that later decisions depend on."""
+        return {
+            "monitor": self.monitor,
+            "top": [list(entry) for entry in self.top],
+            "patience_best": self._patience_best,
+            "epochs_without_improvement": self.epochs_without_improvement,
+            "stopped_early": self.stopped_early,
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Inverse of `state_dict`."""
+        if state_dict["monitor"] != self.monitor:
+            raise BadSpecError(
+                f"the training to continue was ranked by {state_dict['monitor']}, this one by {self.monitor}"
+            )
+        self.top = [(float(value), int(epoch)) for value, epoch in state_dict["top"]]
+        self._patience_best = state_dict["patience_best"]
+        self.epochs_without_improvement = state_dict["epochs_without_improvement"]
+        self.stopped_early = state_dict["stopped_early"]

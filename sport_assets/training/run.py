@@ -1,0 +1,199 @@
+"""`python -m sport_assets.training.run spec.json --work DIR --out DIR`: the one way to train.
+
+Belongs here: environment, signals, lease, reporter, exit code. Must not be here: what training does (`fit`).
+
+Exit codes: 0 done, 1 failed, 2 bad spec, 3 non-finite loss, 4 out of memory, 5 another trainer holds the spec,
+75 stopped at a checkpoint (start the same spec again and it goes on). Started by Dagster Pipes it talks to Dagster,
+else to the terminal. On Linux it ends when its parent does (SIGTERM by PR_SET_PDEATHSIG, so with a checkpoint).
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import ctypes
+import json
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sport_assets.training.errors import (
+    EXIT_BAD_SPEC,
+    EXIT_DONE,
+    EXIT_FAILED,
+    BadSpecError,
+    OutOfMemoryError,
+    StoppedError,
+    TrainingError,
+)
+from sport_assets.training.lease import lease
+from sport_assets.training.spec import TrainingSpec
+
+if TYPE_CHECKING:
+    from sport_assets.training.progress import Reporter
+
+STARTED = time.monotonic()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Train one spec and return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m sport_assets.training.run", description="Train one spec.")
+    parser.add_argument("spec", type=Path, help="training spec (JSON, written by TrainingSpec.save)")
+    parser.add_argument("--work", type=Path, required=True, help="working files of this spec; kept to resume from")
+    parser.add_argument("--out", type=Path, required=True, help="result folder; must be absent or empty")
+    parser.add_argument("--wait-s", type=float, default=0.0, help="wait this long for another trainer of the spec")
+    options = parser.parse_args(arguments)
+    die_with_parent()
+    try:
+        spec = TrainingSpec.load(options.spec)
+    except BadSpecError as error:
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        with _pipes() as context:
+            if context is not None:
+                context.log.error(str(error))
+                context.report_custom_message({"training": _failure(error, EXIT_BAD_SPEC)})
+        return EXIT_BAD_SPEC
+    set_environment(spec)
+    with _pipes() as context:
+        return _train(spec, options, context)
+
+
+def _train(spec: TrainingSpec, options: argparse.Namespace, context: Any) -> int:
+    from sport_assets.training.progress import PipesReporter, SilentReporter, TerminalReporter
+
+    first = rank() == 0
+    reporter: Reporter
+    if not first:
+        reporter = SilentReporter()
+    else:
+        reporter = TerminalReporter() if context is None else PipesReporter(context)
+    try:
+        work: Path = options.work.resolve()
+        work.mkdir(parents=True, exist_ok=True)
+        # only the first process of a training holds the lease; the others belong to it
+        own = lease(work / "lease.json", wait_s=options.wait_s, say=reporter.info)
+        with own if first else contextlib.nullcontext():
+            report = _fit_and_publish(spec, work, options.out.resolve(), reporter)
+        reporter.result({"exit_code": EXIT_DONE, **report})
+        return EXIT_DONE
+    except BaseException as raised:  # noqa: BLE001 - the process ends here, with a code and a message
+        error = _understood(raised, spec)
+        code = error.exit_code if isinstance(error, TrainingError) else EXIT_FAILED
+        if not isinstance(error, TrainingError):
+            traceback.print_exception(raised)
+        message = str(error) or type(error).__name__
+        print(f"{'stopped' if isinstance(error, StoppedError) else 'error'}: {message}", file=sys.stderr, flush=True)
+        if context is not None and first:
+            (context.log.warning if isinstance(error, StoppedError) else context.log.error)(message)
+        reporter.result(_failure(error, code))
+        # ranks that Lightning started must not look like a crash when all ranks stop together
+        return 0 if isinstance(error, StoppedError) and not first else code
+
+
+def _fit_and_publish(spec: TrainingSpec, work: Path, out: Path, reporter: Reporter) -> dict[str, Any]:
+    from sport_assets.training.checkpoints import publish, published_digest
+
+    if out.exists() and any(out.iterdir()):
+        if published_digest(out) == spec.digest:
+            reporter.info(f"{out.name} holds the result of this spec already; nothing to do")
+            return {"spec_digest": spec.digest, "already_there": True}
+        raise BadSpecError(f"the output folder {out} is not empty and holds something else; give another --out")
+    from sport_assets.training.resume import StopRequest
+
+    stop = StopRequest()
+    stop.install()
+    import torch
+
+    torch.set_num_threads(spec.threads)
+    with contextlib.suppress(RuntimeError):  # only settable once per process
+        torch.set_num_interop_threads(1)
+    from sport_assets.training.fit import fit
+
+    spec.save(work / "spec.json")
+    started = time.monotonic()
+    fitted = fit(spec, work, reporter, stop)
+    report = {
+        **fitted.report,
+        "start_seconds": round(started - STARTED, 3),
+        "seconds": round(time.monotonic() - STARTED, 3),
+    }
+    if fitted.files:
+        publish(out, fitted.files)
+        (work / "result.json").write_text(json.dumps(report, indent=2, sort_keys=True) + "\n")
+        reporter.info(
+            f"done: {report['epochs']} epochs, best {report['monitor']} {report['best_value']:.5g} "
+            f"in epoch {report['best_epoch'] + 1}"
+            + ("" if report["bit_exact"] else f" (not bit-exact: {report['not_bit_exact_because']})")
+        )
+    return report
+
+
+def set_environment(spec: TrainingSpec) -> None:
+    """Variables that must be set before torch is imported, for the same bits every time."""
+    if "torch" in sys.modules:
+        raise RuntimeError("set_environment must be called before torch is imported")
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ[name] = str(spec.threads)
+    os.environ["MKL_CBWR"] = "COMPATIBLE"
+    os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
+
+
+def die_with_parent() -> None:
+    """Ask Linux for a SIGTERM when the parent ends; elsewhere the child ends at its next message at the latest."""
+    parent = os.getppid()
+    if not sys.platform.startswith("linux"):
+        return
+    pr_set_pdeathsig = 1
+    if ctypes.CDLL(None, use_errno=True).prctl(pr_set_pdeathsig, signal.SIGTERM, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG) failed")
+    if os.getppid() != parent:
+        raise SystemExit("the parent ended while the trainer was starting")
+
+
+def rank() -> int:
+    """Global rank as torchrun or Lightning's launcher tells it; 0 alone."""
+    return int(os.environ.get("RANK") or os.environ.get("LOCAL_RANK") or 0)
+
+
+@contextlib.contextmanager
+def _pipes() -> Iterator[Any]:
+    """Dagster Pipes' context where this process was started under it, else None."""
+    from dagster_pipes import PipesEnvVarParamsLoader, open_dagster_pipes
+
+    if rank() == 0 and PipesEnvVarParamsLoader().is_dagster_pipes_process():
+        with open_dagster_pipes() as context:
+            yield context
+    else:
+        yield None
+
+
+def _understood(error: BaseException, spec: TrainingSpec) -> BaseException:
+    """Turn torch's many ways of running out of memory into one error with a remedy."""
+    if isinstance(error, TrainingError):
+        return error
+    text = f"{type(error).__name__}: {error}".lower()
+    signs = ("outofmemory", "memoryerror", "out of memory", "can't allocate memory", "cannot allocate memory")
+    if any(sign in text for sign in signs):
+        settings = spec.trainer_settings
+        precision = "" if spec.wanted_precision != "32" else ", precision bf16-mixed"
+        half = max(1, settings.batch_size // 2)
+        return OutOfMemoryError(
+            f"out of memory ({str(error).splitlines()[0] if str(error) else type(error).__name__}). Lower "
+            f"training.batch_size (now {settings.batch_size}; {half} with training.accumulate_grad_batches "
+            f"{settings.accumulate_grad_batches * 2} keeps the effective batch), the model's hidden size or "
+            f"layers{precision}; the last checkpoint is kept, but changed settings make a new training"
+        )
+    return error
+
+
+def _failure(error: BaseException, code: int) -> dict[str, Any]:
+    return {"exit_code": code, "error": type(error).__name__, "message": str(error)}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

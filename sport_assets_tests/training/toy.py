@@ -1,0 +1,78 @@
+"""A small model with dropout, shuffled data and every kind of state that a resume must keep, for tests of training."""
+
+from __future__ import annotations
+
+import random
+import time
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from torchmetrics import MeanMetric
+
+from sport_assets.training.job import TrainingJob
+from sport_assets.training.spec import TrainingSpec
+
+
+class ToySource:
+    """`count` samples of a noisy linear map from 6 to 2 numbers; the noise is fixed by the sample's number."""
+
+    def __init__(self, count: int, seed: int, delay_s: float = 0.0) -> None:
+        generator = np.random.default_rng(seed)
+        self.x = generator.normal(size=(count, 6)).astype(np.float32)
+        self.y = (self.x @ np.linspace(-1, 1, 12, dtype=np.float32).reshape(6, 2)).astype(np.float32)
+        self.delay_s = delay_s
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def batch(self, indices: np.ndarray) -> dict[str, torch.Tensor]:
+        time.sleep(self.delay_s)
+        return {"x": torch.from_numpy(self.x[indices]), "y": torch.from_numpy(self.y[indices])}
+
+
+class Toy(pl.LightningModule):
+    """MLP with dropout and batch norm that also draws from Python's and NumPy's generators."""
+
+    def __init__(self, hidden: int, nan_at_step: int | None, raise_at_step: str | None) -> None:
+        super().__init__()
+        self.net = torch.nn.Sequential(
+            torch.nn.Linear(6, hidden),
+            torch.nn.BatchNorm1d(hidden),
+            torch.nn.GELU(),
+            torch.nn.Dropout(0.2),
+            torch.nn.Linear(hidden, 2),
+        )
+        self.mean_error = MeanMetric()
+        self.nan_at_step = nan_at_step
+        self.raise_at_step = raise_at_step
+
+    def training_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> torch.Tensor:
+        jitter = 0.01 * (random.random() + float(np.random.random()))
+        loss = torch.nn.functional.mse_loss(self.net(batch["x"] + jitter), batch["y"])
+        if self.global_step == self.nan_at_step:
+            loss = loss * float("nan")
+        if self.raise_at_step is not None and self.global_step == 2:
+            raise RuntimeError(self.raise_at_step)
+        count = len(batch["x"])
+        log: dict[str, Any] = {"on_step": False, "on_epoch": True, "batch_size": count}
+        self.log("train_loss", loss, sync_dist=True, **log)
+        self.mean_error.update(loss.detach(), count)
+        self.log("train_mean_error", self.mean_error, **log)
+        return loss
+
+    def validation_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> None:
+        error = (self.net(batch["x"]) - batch["y"]).norm(dim=-1)
+        self.log("val_ade", error.mean(), on_epoch=True, batch_size=len(error), sync_dist=True)
+        self.log("val_samples", float(len(error)), on_epoch=True, batch_size=1, sync_dist=True, reduce_fx="sum")
+
+
+def build(spec: TrainingSpec) -> TrainingJob:
+    """The builder `sport_assets_tests.training.toy:build`; settings.model may hold hidden, delay_s, nan_at_step."""
+    model = spec.settings.get("model", {})
+    delay_s = model.get("delay_s", 0.0)
+    count = model.get("samples", 70)
+    module = Toy(model.get("hidden", 8), model.get("nan_at_step"), model.get("raise_at_step"))
+    valid = None if model.get("no_validation") else ToySource(model.get("valid_samples", 23), 2, delay_s)
+    return TrainingJob(module=module, train=ToySource(count, 1, delay_s), valid=valid)
