@@ -54,6 +54,9 @@ ROW_RULES: dict[str, str] = {
     "duplicate_frame": "a frame of a player again, with the same values (the first is kept)",
     "conflicting_frame": "a frame of a player again, with other values (the first is kept)",
     "game_of_another_season": "a game whose date is not in the season that the file's name says",
+    "output_without_input_play": "an output row of a play that the input file does not have",
+    "output_without_input_player": "an output row of a player whom the input file does not have in that play",
+    "output_of_quarantined_play": "an output row of a play of which no input row is clean",
 }
 """Rules of single rows: a row that breaks one is quarantined under that name."""
 
@@ -104,9 +107,7 @@ INPUT = _schema(
     "nfl_input",
     {
         **_KEYS,
-        "player_to_predict": _column(
-            pl.Boolean, "Whether the player's movement after the throw is asked for"
-        ),
+        "player_to_predict": _column(pl.Boolean, "Whether the player's movement after the throw is asked for"),
         **_PLAYER,
         "frame_id": _column(
             pl.Int64,
@@ -136,26 +137,19 @@ INPUT = _schema(
         "player_side": _column(pl.String, "Offense or Defense", _one_of(SIDES, "player_side_vocabulary")),
         "player_role": _column(
             pl.String,
-            "What the player does on this play: Targeted Receiver, Other Route Runner, Passer, "
-            "Defensive Coverage",
+            "What the player does on this play: Targeted Receiver, Other Route Runner, Passer, Defensive Coverage",
             _one_of(ROLES, "player_role_vocabulary"),
         ),
         "x": _column(pl.Float64, "Position along the field, yards from the left end line", _X),
         "y": _column(pl.Float64, "Position across the field, yards from the lower side line", _Y),
-        "s": _column(
-            pl.Float64, "Speed, yards per second", _between(0, MAX_SPEED_YARDS_PER_S, "speed_range")
-        ),
+        "s": _column(pl.Float64, "Speed, yards per second", _between(0, MAX_SPEED_YARDS_PER_S, "speed_range")),
         "a": _column(
             pl.Float64,
             "Acceleration, yards per second squared",
             _between(0, MAX_ACCELERATION_YARDS_PER_S2, "acceleration_range"),
         ),
-        "dir": _column(
-            pl.Float64, "Direction of movement, degrees clockwise from +y", _between(0, 360, "dir_range")
-        ),
-        "o": _column(
-            pl.Float64, "Direction the player faces, degrees clockwise from +y", _between(0, 360, "o_range")
-        ),
+        "dir": _column(pl.Float64, "Direction of movement, degrees clockwise from +y", _between(0, 360, "dir_range")),
+        "o": _column(pl.Float64, "Direction the player faces, degrees clockwise from +y", _between(0, 360, "o_range")),
         "num_frames_output": _column(
             pl.Int64,
             "Number of frames after the throw",
@@ -183,9 +177,7 @@ OUTPUT = _schema(
     "Tracking of one week while the ball is in the air, players to predict only",
 )
 
-_DIRECTION_LEFT = {
-    "direction_left": _column(pl.Boolean, "The offence moved towards -x in the original coordinates")
-}
+_DIRECTION_LEFT = {"direction_left": _column(pl.Boolean, "The offence moved towards -x in the original coordinates")}
 _STANDARDISED = "; standardised: the offence moves towards +x"
 
 
@@ -281,9 +273,7 @@ SUPPLEMENTARY = _schema(
             _like(r"^\dx\d$", "receiver_alignment_format"),
             nullable=True,
         ),
-        "route_of_targeted_receiver": _column(
-            pl.String, "Route of the targeted receiver (result)", nullable=True
-        ),
+        "route_of_targeted_receiver": _column(pl.String, "Route of the targeted receiver (result)", nullable=True),
         "play_action": _column(pl.Boolean, "Play action, seen after the snap", nullable=True),
         "dropback_type": _column(pl.String, "Dropback, charted after the snap", nullable=True),
         "dropback_distance": _number(
@@ -295,9 +285,7 @@ SUPPLEMENTARY = _schema(
         ),
         "pass_location_type": _column(pl.String, "Where the passer threw from (result)", nullable=True),
         "defenders_in_the_box": _number("Defenders near the line at the snap", 0, 11, "defenders_range"),
-        "team_coverage_man_zone": _column(
-            pl.String, "Man or zone coverage (charted afterwards)", nullable=True
-        ),
+        "team_coverage_man_zone": _column(pl.String, "Man or zone coverage (charted afterwards)", nullable=True),
         "team_coverage_type": _column(pl.String, "Coverage (charted afterwards)", nullable=True),
         "penalty_yards": _number("Penalty, yards (result)", -120, 120, "yards_range"),
         "pre_penalty_yards_gained": _number("Yards before penalties (result)", -120, 120, "yards_range"),
