@@ -98,10 +98,8 @@ class Builder:
         """The target and its ancestors, upstream first."""
         key = dg.AssetKey(target.split("/"))
         if target not in DECLARATIONS:
-            near = ", ".join(sorted(k for k in DECLARATIONS if k.split("/")[0] == target.split("/")[0]))
-            raise BuildError(
-                f"no asset {target!r}. Assets{f' of this line: {near}' if near else ': ' + ', '.join(sorted(DECLARATIONS))}"
-            )
+            line = [name for name in DECLARATIONS if name.split("/")[0] == target.split("/")[0]]
+            raise BuildError(f"no asset {target!r}; there are: {', '.join(sorted(line or DECLARATIONS))}")
         wanted = {key} | self._ancestors(key)
         return [k.to_user_string() for k in self._graph.toposorted_asset_keys if k in wanted]
 
@@ -246,7 +244,9 @@ class Builder:
     def _materialize(self, job: dg.JobDefinition, dagster: dg.DagsterInstance, step: Step) -> None:
         key = dg.AssetKey(step.key.split("/"))
         config = self._configs.get(step.key)
-        run_config = {"ops": {step.key.replace("/", "__"): {"config": config}}} if config else {}
+        run_config: dict[str, Any] = {"loggers": {"console": {}}}
+        if config:
+            run_config["ops"] = {step.key.replace("/", "__"): {"config": config}}
         try:
             job.execute_in_process(
                 run_config=run_config,

@@ -4,6 +4,7 @@ Belongs here: turning declarations into ``AssetCheckSpec`` and results into ``As
 the rules, which live in a line's ``schemas.py``.
 """
 
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -38,16 +39,18 @@ class AssetChecks:
 
     def specs(self, key: dg.AssetKey, partitions_def: dg.PartitionsDefinition[str] | None) -> list[dg.AssetCheckSpec]:
         """Dagster's specs. They carry the asset's partitions, without which a result loses its partition."""
-        return [
-            dg.AssetCheckSpec(
-                check.name,
-                asset=key,
-                description=check.description,
-                blocking=check.blocking,
-                partitions_def=partitions_def,
-            )
-            for check in self.declared
-        ]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", dg.PreviewWarning)  # said of partitions_def; the versions are pinned
+            return [
+                dg.AssetCheckSpec(
+                    check.name,
+                    asset=key,
+                    description=check.description,
+                    blocking=check.blocking,
+                    partitions_def=partitions_def,
+                )
+                for check in self.declared
+            ]
 
     def validate(self, frame: pl.DataFrame, *, name: str | None = None) -> list[CheckResult]:
         """Run the table checks (all, or the one called ``name``) on ``frame``: lazily, with every failing row."""

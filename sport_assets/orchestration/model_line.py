@@ -9,7 +9,7 @@ import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import dagster as dg
 from pydantic import Field
@@ -41,7 +41,7 @@ class StageConfig(dg.Config):
     overrides: dict[str, Any] = Field(default_factory=dict)
     resume_from: str | None = None
     device: str | None = None
-    precision: Literal["auto", "32", "bf16-mixed", "16-mixed"] | None = None
+    precision: str | None = None
     threads: int | None = None
 
 
@@ -116,24 +116,26 @@ def _stage_asset(model: ModelLine, stage: Stage) -> dg.AssetsDefinition:
         accelerator: Accelerator,
         mlflow: dg.ResourceParam[MlflowTracking],
         config: StageConfig,
-    ) -> dg.MaterializeResult[Any]:
+    ) -> dg.MaterializeResult:
         with lineage.record(context, config) as record:
             dimensions = model.dimensions(context.partition_key)
             settings = _call(model.settings, dimensions, config.overrides)
             inputs = _training_inputs(model, stage, record, settings, config.resume_from)
             with accelerator.hold(config.device) as device, mlflow.run(f"{model.line}/{stage.name}") as run:
-                spec = TrainingSpec(
-                    line=model.line,
-                    model=f"{stage.name} {context.partition_key}",
-                    builder=stage.builder,
-                    settings=settings,
-                    seed=int(dimensions.get("seed", "0")),
-                    inputs=tuple(inputs),
-                    code_version=record.code_version,
-                    device=device.name,
-                    precision=config.precision or device.precision,
-                    threads=config.threads or device.threads,
-                    resume_from=config.resume_from,
+                spec = TrainingSpec.model_validate(
+                    {
+                        "line": model.line,
+                        "model": f"{stage.name} {context.partition_key}",
+                        "builder": stage.builder,
+                        "settings": settings,
+                        "seed": int(dimensions.get("seed", "0")),
+                        "inputs": inputs,
+                        "code_version": record.code_version,
+                        "device": device.name,
+                        "precision": config.precision or device.precision,
+                        "threads": config.threads or device.threads,
+                        "resume_from": config.resume_from,
+                    }
                 )
                 record.ran_on(device.name, spec.threads, spec.seed)
                 result, reported = train(context, spec, run.environment())
@@ -183,7 +185,7 @@ def _after_training(model: ModelLine) -> list[dg.AssetsDefinition]:
         kinds=set(model.kinds),
         code=[model.evaluate],
     )
-    def evaluation(context: dg.AssetExecutionContext, lineage: LineageResource) -> dg.MaterializeResult[Any]:
+    def evaluation(context: dg.AssetExecutionContext, lineage: LineageResource) -> dg.MaterializeResult:
         with lineage.record(context) as record:
             checkpoint = record.read(f"{model.line}/{last}")
             facts, results = _call(model.evaluate, **_folders(model, record, checkpoint), out=record.folder)
@@ -203,7 +205,7 @@ def _after_training(model: ModelLine) -> list[dg.AssetsDefinition]:
         kinds={*model.kinds, "onnx"},
         code=[model.export],
     )
-    def exported_model(context: dg.AssetExecutionContext, lineage: LineageResource) -> dg.MaterializeResult[Any]:
+    def exported_model(context: dg.AssetExecutionContext, lineage: LineageResource) -> dg.MaterializeResult:
         with lineage.record(context) as record:
             checkpoint = record.read(f"{model.line}/{last}")
             evaluated = record.read(f"{model.line}/evaluation")
@@ -221,7 +223,7 @@ def _after_training(model: ModelLine) -> list[dg.AssetsDefinition]:
         kinds={"markdown"},
         code=[model.card],
     )
-    def model_card(context: dg.AssetExecutionContext, lineage: LineageResource) -> dg.MaterializeResult[Any]:
+    def model_card(context: dg.AssetExecutionContext, lineage: LineageResource) -> dg.MaterializeResult:
         with lineage.record(context) as record:
             exported = record.read(f"{model.line}/exported_model")
             evaluated = record.read(f"{model.line}/evaluation")

@@ -74,7 +74,7 @@ class AssetRecord:
         rows: int | None = None,
         facts: Mapping[str, Any] | None = None,
         metadata: Mapping[str, Any] | None = None,
-    ) -> dg.MaterializeResult[Any]:
+    ) -> dg.MaterializeResult:
         """Publish and give Dagster its result.
 
         ``facts`` are recorded and shown; ``metadata`` (plots, tables) is only shown.

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import dagster as dg
 from filelock import FileLock
@@ -18,7 +18,6 @@ from filelock import FileLock
 from sport_assets.lineage.home import Home
 
 GPU_POOL = "gpu"
-Precision = Literal["auto", "32", "bf16-mixed", "16-mixed"]
 
 
 @dataclass(frozen=True)
@@ -27,7 +26,7 @@ class Device:
 
     name: str
     threads: int
-    precision: Precision
+    precision: str
 
 
 class Accelerator(dg.ConfigurableResource[Any]):
@@ -39,7 +38,7 @@ class Accelerator(dg.ConfigurableResource[Any]):
     """
 
     device: str = "auto"
-    precision: Precision = "auto"
+    precision: str = "auto"
     threads: int = 1
 
     @contextmanager
