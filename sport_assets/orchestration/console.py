@@ -34,7 +34,7 @@ class Console(logging.Handler):
         type(self).sink(f"  {step + ': ' if step else ''}{level}{text}")
 
 
-@dg.logger(description="One line per message of an asset; Dagster's own events only when something is wrong.")
+@dg.logger(None, description="One line per message of an asset; Dagster's own events only when something is wrong.")
 def console_logger(context: dg.InitLoggerContext) -> logging.Logger:
     """The ``console`` logger of all jobs."""
     logger = logging.Logger("sport_assets.console", logging.INFO)

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,7 @@ def train(
     ]
     command += ["--wait-s", str(LEASE_WAIT_SECONDS)]
     context.log.info(f"training spec {spec.digest[:12]} on {spec.device}; working files in {work}")
+    warnings.filterwarnings("ignore", category=dg.PreviewWarning)  # Dagster says it of its own Pipes reader
     with dg.open_pipes_session(
         context=context,
         context_injector=dg.PipesTempFileContextInjector(),

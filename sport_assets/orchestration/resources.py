@@ -4,8 +4,10 @@ Belongs here: what a run needs from the machine or a service. Must not come here
 definitions are loaded for every step).
 """
 
+import logging
 import os
 import re
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -107,6 +109,10 @@ class MlflowTracking:
         """
         uri = os.environ.get("MLFLOW_TRACKING_URI") or Home.from_environment().mlflow_uri
         os.environ["MLFLOW_TRACKING_URI"] = uri
+        # The first use of a database is told at length otherwise; alembic's INFO lines say nothing a person needs.
+        for name in ("mlflow.store.db.utils", "mlflow.tracking.fluent", "alembic"):
+            logging.getLogger(name).setLevel(logging.WARNING)
+        warnings.filterwarnings("ignore", category=dg.BetaWarning)  # said of dagster-mlflow; the versions are pinned
         from dagster_mlflow import mlflow_tracking  # imports mlflow: seconds
 
         config = {"experiment_name": experiment, "mlflow_tracking_uri": uri, "env": {}, "extra_tags": {}}
