@@ -1,0 +1,270 @@
+"""A week of plays: from the two raw files of a week to clean, standardised tables and what was wrong with
+them.
+
+Belongs here: reading and cleaning a week, the coordinates in which the offence always moves towards +x (and
+the way back), and the files and checks of the ``tracking`` asset. Does not belong here: parsing CSV
+(``raw_tables``), the rules themselves (``schemas``, ``findings``), features.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from sport_assets.lineage.checks import CheckResult
+from sport_assets.lineage.quarantine import write_quarantine
+from sport_assets.nfl import findings
+from sport_assets.nfl.findings import PLAY_KEY, PLAYER_KEY
+from sport_assets.nfl.raw_tables import FIRST_LINE, RawFileError, RawTable, failure_rows, read_table, sift_table
+from sport_assets.nfl.schemas import FIELD_LENGTH_YARDS, FIELD_WIDTH_YARDS, INPUT, MAX_FRAMES, OUTPUT, ROLES, SIDES
+from sport_assets.nfl.shift import summarise
+from sport_assets.nfl.week_checks import CHECKS, CleanWeek, RawWeek, findings_content, week_checks
+
+TRACKING_FILE, TARGETS_FILE, FINDINGS_FILE, SUMMARY_FILE = (
+    "tracking.parquet",
+    "targets.parquet",
+    "findings.json",
+    "summary.json",
+)
+__all__ = [
+    "CHECKS",
+    "CleanWeek",
+    "RawFileError",
+    "RawWeek",
+    "WeekReport",
+    "clean_week",
+    "process_week",
+    "read_week",
+    "restore_coordinates",
+    "standardise",
+    "standardise_targets",
+]
+
+FRAME_KEY = (*PLAYER_KEY, "frame_id")
+_NAME = re.compile(r"^(?:input|output)_(\d{4})_w(\d{2})\.csv(?:\.gz)?$")
+
+
+@dataclass(frozen=True)
+class WeekReport:
+    """What is known about a week that was processed."""
+
+    checks: tuple[CheckResult, ...]
+    metadata: Mapping[str, int | float]
+    """Numbers for people: rows, plays, games, players, quarantined rows, findings, ..."""
+    summary: Mapping[str, Any]
+    """Distributions of the week, for ``shift.shift``; also in summary.json."""
+
+
+def read_week(input_path: Path, output_path: Path | None = None) -> RawWeek:
+    """Read a week's input file and, unless it is for prediction, its output file.
+
+    Raises RawFileError where a file cannot be used as a whole: see ``raw_tables.read_table``; also when the
+    names of the two files say different weeks, or when most games of a file are not of the season its name
+    says.
+    """
+    named = _season_and_week(input_path)
+    table = read_table(input_path, INPUT, "input file")
+    _same_season(table, named)
+    if output_path is None:
+        return RawWeek(table, None, *named)
+    other = _season_and_week(output_path)
+    if None not in (*named, *other) and named != other:
+        raise RawFileError(
+            output_path.name, f"it is not the output of {input_path.name}", "Give the two files of one week."
+        )
+    outputs = read_table(output_path, OUTPUT, "output file")
+    _same_season(outputs, named)
+    return RawWeek(table, outputs, *named)
+
+
+def clean_week(week: RawWeek) -> CleanWeek:
+    """Sort a week's rows by all rules of single rows (``schemas.ROW_RULES``)."""
+    rows = week.input.frame
+    defender = pl.col("player_role") == "Defensive Coverage"
+    known = pl.col("player_role").is_in(ROLES) & pl.col("player_side").is_in(SIDES)
+    extra = [
+        failure_rows(
+            rows, known & (defender != (pl.col("player_side") == "Defense")), "role_side_mismatch", "player_role"
+        )
+    ]
+    clean = sift_table(week.input, INPUT, pl.concat([*extra, _foreign_games(rows, week.season)]), FRAME_KEY)
+    if week.output is None:
+        return CleanWeek(clean, None)
+    outputs = week.output.frame
+    orphans = _orphans(outputs, rows, clean.clean)
+    found = pl.concat([orphans, _foreign_games(outputs, week.season)])
+    return CleanWeek(clean, sift_table(week.output, OUTPUT, found, FRAME_KEY))
+
+
+def standardise(rows: pl.DataFrame) -> pl.DataFrame:
+    """Input rows in coordinates in which the offence moves towards +x, with ``direction_left``.
+
+    For ``play_direction`` left the field is turned by half a circle: x -> 120 - x, y -> 53.3 - y, angles +
+    180, line of scrimmage and landing point accordingly. Units stay yards and degrees.
+    """
+    left = pl.col("play_direction") == "left"
+
+    def turned(name: str, length: float) -> pl.Expr:
+        return pl.when(left).then(length - pl.col(name)).otherwise(pl.col(name)).alias(name)
+
+    def rotated(name: str) -> pl.Expr:
+        angle = pl.when(left).then(pl.col(name) + 180.0).otherwise(pl.col(name))
+        return pl.when(angle >= 360.0).then(angle - 360.0).otherwise(angle).alias(name)
+
+    return rows.with_columns(
+        turned("x", FIELD_LENGTH_YARDS),
+        turned("y", FIELD_WIDTH_YARDS),
+        rotated("dir"),
+        rotated("o"),
+        turned("ball_land_x", FIELD_LENGTH_YARDS),
+        turned("ball_land_y", FIELD_WIDTH_YARDS),
+        turned("absolute_yardline_number", int(FIELD_LENGTH_YARDS)),
+        direction_left=left,
+    )
+
+
+def standardise_targets(rows: pl.DataFrame, tracking: pl.DataFrame) -> pl.DataFrame:
+    """Output rows in the same coordinates; a play's direction is that of its first row in ``tracking``."""
+    directions = tracking.group_by(PLAY_KEY, maintain_order=True).agg(pl.col("direction_left").first())
+    return _turn(rows.join(directions, on=PLAY_KEY, how="inner", maintain_order="left"))
+
+
+def restore_coordinates(rows: pl.DataFrame) -> pl.DataFrame:
+    """Standardised x and y (yards) back in the file's own coordinates, by the column ``direction_left``."""
+    return _turn(rows)
+
+
+def process_week(input_path: Path, output_path: Path, out: Path) -> WeekReport:
+    """Read, validate and standardise a week; write the files of the ``tracking`` asset to the folder ``out``.
+
+    tracking.parquet, targets.parquet (clean rows in the files' order), quarantine.parquet (every quarantined
+    row with rule, file and line), findings.json (what is wrong between rows), summary.json (distributions).
+    The same input files give the same bytes. Raises RawFileError where a file cannot be used as a whole.
+    """
+    week = read_week(input_path, output_path)
+    clean = clean_week(week)
+    assert week.output is not None and clean.output is not None
+    found = findings.find(
+        _keyed(week.input),
+        clean.input.clean,
+        _keyed(week.output),
+        clean.output.clean,
+        files=(week.input.file, week.output.file),
+        season=week.season,
+        week=week.week,
+    )
+    tracking = standardise(clean.input.clean.drop("line"))
+    targets = standardise_targets(clean.output.clean.drop("line"), tracking)
+    tracking.write_parquet(out / TRACKING_FILE)
+    targets.write_parquet(out / TARGETS_FILE)
+    quarantined = write_quarantine([clean.input.quarantined, clean.output.quarantined], out)
+    summary = summarise(tracking, targets)
+    _write_json(out / SUMMARY_FILE, summary)
+    _write_json(out / FINDINGS_FILE, findings_content(week, clean, found))
+
+    rows = len(week.input.frame) + len(week.output.frame)
+    plays = tracking.select(PLAY_KEY).n_unique()
+    damaged = len({play for finding in found for play in finding.plays})
+    metadata: dict[str, int | float] = {
+        "input_rows": len(week.input.frame),
+        "output_rows": len(week.output.frame),
+        "clean_input_rows": len(tracking),
+        "clean_output_rows": len(targets),
+        "quarantined_rows": quarantined,
+        "quarantined_share": round(quarantined / rows, 6),
+        "games": tracking["game_id"].n_unique(),
+        "plays": plays,
+        "players": tracking["nfl_id"].n_unique(),
+        "players_to_predict": targets.select(PLAYER_KEY).n_unique(),
+        "findings": sum(finding.count for finding in found),
+        "plays_with_findings": damaged,
+    }
+    checks = week_checks(week, clean, found, quarantined, rows, plays, damaged)
+    return WeekReport(tuple(checks), metadata, summary)
+
+
+# -- parts -------------------------------------------------------------------------------------------------
+
+
+def _season_and_week(path: Path) -> tuple[int | None, int | None]:
+    match = _NAME.match(path.name)
+    return (int(match[1]), int(match[2])) if match else (None, None)
+
+
+def _in_season(season: int) -> pl.Expr:
+    """Games from August to the February after: the id begins with the date."""
+    return (pl.col("game_id") // 100).is_between(season * 10_000 + 801, (season + 1) * 10_000 + 229)
+
+
+def _same_season(table: RawTable, named: tuple[int | None, int | None]) -> None:
+    season = named[0]
+    if season is None:
+        return
+    games = table.frame.select("game_id").drop_nulls().unique()
+    foreign = games.filter(~_in_season(season))
+    if len(foreign) * 2 > len(games):
+        years = sorted(foreign.select((pl.col("game_id") // 1_000_000).unique()).to_series().to_list())
+        raise RawFileError(
+            table.file,
+            f"its games are not of season {season} (game ids begin with {', '.join(map(str, years[:5]))})",
+            "Rename the file to the season its games are of, or put the right file in its place.",
+        )
+
+
+def _foreign_games(rows: pl.DataFrame, season: int | None) -> pl.DataFrame:
+    outside = pl.lit(False) if season is None else ~_in_season(season) & (pl.col("game_id") > 0)
+    return failure_rows(rows, outside, "game_of_another_season", "game_id")
+
+
+def _orphans(outputs: pl.DataFrame, inputs: pl.DataFrame, clean: pl.DataFrame) -> pl.DataFrame:
+    """Output rows without a play or player in the input file, or without any clean row of the play."""
+
+    def known(rows: pl.DataFrame, keys: tuple[str, ...], name: str) -> pl.DataFrame:
+        return rows.select(keys).unique().with_columns(pl.lit(True).alias(name))
+
+    marked = outputs.select(PLAYER_KEY)
+    for rows, keys, name in (
+        (inputs, PLAY_KEY, "play"),
+        (inputs, PLAYER_KEY, "player"),
+        (clean, PLAY_KEY, "clean"),
+    ):
+        marked = marked.join(known(rows, keys, name), on=keys, how="left", maintain_order="left")
+    marked = marked.with_columns(pl.col("play", "player", "clean").fill_null(False))
+    readable = pl.all_horizontal(pl.col(PLAYER_KEY).is_not_null())
+    return pl.concat(
+        [
+            failure_rows(marked, readable & ~pl.col("play"), "output_without_input_play", "play_id"),
+            failure_rows(
+                marked, readable & pl.col("play") & ~pl.col("player"), "output_without_input_player", "nfl_id"
+            ),
+            failure_rows(
+                marked, readable & pl.col("player") & ~pl.col("clean"), "output_of_quarantined_play", "play_id"
+            ),
+        ]
+    )
+
+
+def _keyed(table: RawTable) -> pl.DataFrame:
+    """Rows whose ids and frame can be read, with their line: what is absent here was never in the file."""
+    rows = table.frame.select(FRAME_KEY).with_row_index("line", offset=FIRST_LINE)
+    if table.failures.is_empty() and not any(rows.null_count().row(0)):
+        return rows.filter(pl.col("frame_id").is_between(1, MAX_FRAMES))
+    return rows.drop_nulls().filter(pl.col("frame_id").is_between(1, MAX_FRAMES))
+
+
+def _turn(rows: pl.DataFrame) -> pl.DataFrame:
+    left = pl.col("direction_left")
+    return rows.with_columns(
+        pl.when(left).then(FIELD_LENGTH_YARDS - pl.col("x")).otherwise(pl.col("x")).alias("x"),
+        pl.when(left).then(FIELD_WIDTH_YARDS - pl.col("y")).otherwise(pl.col("y")).alias("y"),
+    )
+
+
+def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(content, sort_keys=True, indent=1) + "\n", encoding="utf-8")
