@@ -86,16 +86,11 @@ class Reader:
         self.exports.write_text("")
         for entry in ROOT.iterdir():
             # what a fresh checkout has, and the environment; no data and nothing made from it
-            if (
-                entry.name not in (".git", ".sport_assets", "data", ".venv", "build")
-                and "cache" not in entry.name
-            ):
+            if entry.name not in (".git", ".sport_assets", "data", ".venv", "build") and "cache" not in entry.name:
                 (folder / entry.name).symlink_to(entry)
         (folder / ".venv").symlink_to(sys.prefix)
         (folder / "data").mkdir()
-        self.environment = {
-            k: v for k, v in os.environ.items() if not k.startswith(("SPORT_ASSETS_", "DAGSTER_"))
-        }
+        self.environment = {k: v for k, v in os.environ.items() if not k.startswith(("SPORT_ASSETS_", "DAGSTER_"))}
         self.environment["PATH"] = f"{Path(sys.executable).parent}:{self.environment['PATH']}"
 
     def read(self, page: str) -> None:
@@ -153,9 +148,7 @@ def test_what_is_not_run_is_listed() -> None:
 @pytest.mark.parametrize("page", [*PAGES, "CONTRIBUTING.md", "data/README.md"])
 def test_blocks_have_a_known_language(page: str) -> None:
     """`sh`, `shell` or `console` would go past the test that runs `bash`."""
-    unknown = [
-        (b.line, b.language) for b in page_blocks(page) if b.language not in LANGUAGES_RUN + LANGUAGES_SHOWN
-    ]
+    unknown = [(b.line, b.language) for b in page_blocks(page) if b.language not in LANGUAGES_RUN + LANGUAGES_SHOWN]
     assert not unknown
 
 

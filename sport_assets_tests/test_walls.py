@@ -57,9 +57,7 @@ def test_a_heavy_import_would_be_seen() -> None:
 
 
 def lint_imports(root: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [TOOLS / "lint-imports", "--no-cache"], cwd=root, capture_output=True, text=True, timeout=120
-    )
+    return subprocess.run([TOOLS / "lint-imports", "--no-cache"], cwd=root, capture_output=True, text=True, timeout=120)
 
 
 def test_import_walls_hold() -> None:
