@@ -139,14 +139,8 @@ def _result(home: Home, key: str, partition: str | None) -> dict[str, Any]:
 
 def _show(result: dict[str, Any]) -> None:
     name = result["asset"] if result["partition"] is None else f"{result['asset']}:{result['partition']}"
-    evaluation = result.get("evaluation")
-    if evaluation is not None and "table" in evaluation:
-        table = Table(title=f"{name}: the model beside its baselines ({evaluation['table']['caption']})")
-        for number, column in enumerate(evaluation["table"]["columns"]):
-            table.add_column(column, justify="left" if number == 0 else "right")
-        for row in evaluation["table"]["rows"]:
-            table.add_row(*(f"{cell:.3f}" if isinstance(cell, float) else str(cell) for cell in row))
-        out.print(table)
+    if "evaluation" in result:
+        out.print(_metrics_table(name, result["evaluation"]))
     out.print(f"{name} version {result['version'][:12]}", highlight=False)
     for label in ("folder", "exported_model"):
         if label in result:
@@ -154,6 +148,23 @@ def _show(result: dict[str, Any]) -> None:
     failed = [check for check, passed in result["checks"].items() if not passed]
     if failed:
         out.print(f"  failed checks: {', '.join(failed)}", highlight=False)
+
+
+def _metrics_table(name: str, evaluation: dict[str, Any]) -> Table:
+    """The model's metrics with their intervals, and every baseline's, from any line's evaluation.json."""
+    metrics: dict[str, dict[str, dict[str, float]]] = evaluation["metrics"]
+    columns = [(group, metric) for group, values in metrics.items() for metric in values]
+    samples = evaluation["samples"]
+    counts = ", ".join(f"{count} {what}" for what, count in samples.items() if isinstance(count, int))
+    table = Table(title=f"{name} on held-out data ({counts}) beside its baselines", title_justify="left")
+    table.add_column("")
+    for group, metric in columns:
+        table.add_column(f"{metric}\n{group}", justify="right")
+    rows = {"model": metrics, **evaluation["baselines"]}
+    for label, values in rows.items():
+        cells = [values[group][metric]["value"] for group, metric in columns]
+        table.add_row(label, *(f"{cell:.3f}" for cell in cells), style="bold" if label == "model" else "")
+    return table
 
 
 @app.command()

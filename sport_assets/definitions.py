@@ -12,7 +12,6 @@ defs = dg.Definitions(
     assets=[*nfl.ASSETS],
     resources={"lineage": LineageResource(), "accelerator": Accelerator(), "mlflow": mlflow_resource},
     sensors=[reaper, raw_files_sensor("nfl", "nfl/raw_tracking", follow=["nfl/tracking"])],
-    jobs=[*nfl.JOBS],
     # heavy work runs in Pipes children; the multiprocess executor would only load everything twice
     executor=dg.in_process_executor,
     loggers={"console": console_logger},

@@ -13,8 +13,10 @@ thousand comparisons.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -141,3 +143,9 @@ def _chi_squared_999(degrees: int) -> float:
     """The value chi-squared exceeds with probability 0.001 (Wilson and Hilferty's approximation)."""
     spread = 2 / (9 * degrees)
     return degrees * (1 - spread + NORMAL_QUANTILE_999 * math.sqrt(spread)) ** 3
+
+
+def load(path: Path) -> dict[str, Any]:
+    """A week's summary as written to summary.json."""
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return content

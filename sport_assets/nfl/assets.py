@@ -1,0 +1,191 @@
+"""The NFL line's assets, in the order the data flows: week files -> tracking -> tensors -> split -> model.
+
+Belongs here: what each asset reads, calls and publishes. Must not come here: arithmetic, loops over data, heavy
+imports. This is the line's only module that knows Dagster.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from pydantic import Field
+
+from sport_assets.lineage.home import Home
+from sport_assets.nfl import context as supplementary
+from sport_assets.nfl import dataset, plays, weeks
+from sport_assets.nfl.schemas import PLAY_CONTEXT, TRACKING, column_descriptions
+from sport_assets.nfl.settings import PRESETS, choose_weeks
+from sport_assets.nfl.split import DEFAULT_SALT
+from sport_assets.orchestration.assets import asset
+from sport_assets.orchestration.checks import AssetChecks, Check
+from sport_assets.orchestration.model_line import ModelLine, Stage, pictures
+from sport_assets.orchestration.recording import LineageResource
+
+LINE = "nfl"
+WEEKS = dg.StaticPartitionsDefinition(weeks.week_keys())
+MODELS = dg.MultiPartitionsDefinition(
+    {
+        "preset": dg.StaticPartitionsDefinition(list(PRESETS)),
+        "seed": dg.StaticPartitionsDefinition([str(seed) for seed in range(5)]),
+    }
+)
+
+
+def _data() -> Path:
+    return Home.from_environment().data
+
+
+def _week_files(partition: str | None) -> list[str]:
+    return weeks.week_files(_data(), str(partition))
+
+
+def _checks(declared: dict[str, tuple[bool, str]]) -> AssetChecks:
+    return AssetChecks([Check(name, description, blocking) for name, (blocking, description) in declared.items()])
+
+
+def _columns(schema: Any) -> dg.TableSchema:
+    return dg.TableSchema(
+        [
+            dg.TableColumn(
+                column["name"],
+                column["type"],
+                column["description"],
+                constraints=dg.TableColumnConstraints(nullable=column["nullable"]),
+            )
+            for column in column_descriptions(schema)
+        ]
+    )
+
+
+@asset(
+    LINE,
+    description="The two raw files of a week (snap to throw; ball in the air), known by digest and never copied.",
+    partitions_def=WEEKS,
+    raw_paths=_week_files,
+    kinds={"csv"},
+)
+def raw_tracking(context: dg.AssetExecutionContext, lineage: LineageResource) -> dg.MaterializeResult:
+    with lineage.record(context) as record:
+        files = record.register_raw(_week_files(context.partition_key))
+        return record.publish(facts={"bytes": sum(file.size for file in files)})
+
+
+@asset(
+    LINE,
+    description="The raw supplementary file (one row a play), known by digest.",
+    raw_paths=lambda _: [weeks.supplementary_file(_data())],
+    kinds={"csv"},
+)
+def raw_supplementary(context: dg.AssetExecutionContext, lineage: LineageResource) -> dg.MaterializeResult:
+    with lineage.record(context) as record:
+        files = record.register_raw([weeks.supplementary_file(_data())])
+        return record.publish(facts={"bytes": sum(file.size for file in files)})
+
+
+@asset(
+    LINE,
+    description="A week's tracking, validated and turned so that the offence moves towards +x. Rows that break a "
+    "rule are in quarantine.parquet with rule, file and line.",
+    reads=["raw_tracking"],
+    partitions_def=WEEKS,
+    checks=_checks(plays.CHECKS),
+    kinds={"polars", "parquet"},
+    column_schema=_columns(TRACKING),
+)
+def tracking(context: dg.AssetExecutionContext, lineage: LineageResource) -> dg.MaterializeResult:
+    with lineage.record(context) as record:
+        raw = record.read("nfl/raw_tracking")
+        report = plays.process_week(raw.raw_path("input_*"), raw.raw_path("output_*"), record.folder)
+        record.check(report.checks)
+        record.quarantined(int(report.metadata["quarantined_rows"]))
+        return record.publish(rows=int(report.metadata["clean_input_rows"]), facts=report.metadata)
+
+
+@asset(
+    LINE,
+    description="What is known of each play before the throw, by an allow-list: no result of the play is in it.",
+    reads=["raw_supplementary"],
+    checks=_checks(supplementary.CHECKS),
+    kinds={"polars", "parquet"},
+    column_schema=_columns(PLAY_CONTEXT),
+)
+def play_context(context: dg.AssetExecutionContext, lineage: LineageResource) -> dg.MaterializeResult:
+    with lineage.record(context) as record:
+        raw = record.read("nfl/raw_supplementary")
+        report = supplementary.process_context(raw.raw_path("supplementary_data*"), record.folder)
+        record.check(report.checks)
+        record.quarantined(int(report.metadata["quarantined_rows"]))
+        return record.publish(rows=int(report.metadata["plays"]), facts=report.metadata)
+
+
+@asset(
+    LINE,
+    description="A week's plays as contiguous arrays: past frames, players, context, targets.",
+    reads=["tracking", "play_context"],
+    partitions_def=WEEKS,
+    checks=_checks(dataset.TENSOR_CHECKS),
+    kinds={"numpy", "safetensors"},
+)
+def play_tensors(context: dg.AssetExecutionContext, lineage: LineageResource) -> dg.MaterializeResult:
+    with lineage.record(context) as record:
+        report = dataset.write_tensors(
+            record.read("nfl/tracking").folder,
+            record.read("nfl/play_context", partition=None).folder,
+            record.folder,
+            title=context.partition_key,
+        )
+        record.check(report.checks)
+        return record.publish(
+            rows=int(report.metadata["plays"]), facts=report.metadata, metadata=pictures(record.folder)
+        )
+
+
+class SplitConfig(dg.Config):
+    """How games are split: ``hash`` of the game id, or ``weeks`` or ``seasons`` named for ``valid`` and ``test``."""
+
+    method: str = "hash"
+    valid: list[str] = Field(default_factory=list)
+    test: list[str] = Field(default_factory=list)
+    salt: str = DEFAULT_SALT
+
+
+@asset(
+    LINE,
+    description="Which games train, validate and test: by game, never by play. Its record names the weeks it covers.",
+    reads=["play_tensors", "tracking"],
+    checks=_checks(dataset.SPLIT_CHECKS),
+    kinds={"json"},
+)
+def split(context: dg.AssetExecutionContext, lineage: LineageResource, config: SplitConfig) -> dg.MaterializeResult:
+    with lineage.record(context, config) as record:
+        present = weeks.present_weeks(_data())
+        tensors = {week: record.read("nfl/play_tensors", week).folder for week in present}
+        tracked = {week: record.read("nfl/tracking", week).folder for week in present}
+        report = dataset.write_split(tensors, tracked, record.folder, **config.model_dump())
+        record.check(report.checks)
+        return record.publish(rows=int(report.metadata["games"]), facts=report.metadata)
+
+
+MODEL = ModelLine(
+    line=LINE,
+    partitions_def=MODELS,
+    dataset="split",
+    samples="play_tensors",
+    settings="sport_assets.nfl.settings:resolve",
+    stages=[
+        Stage(
+            "checkpoint",
+            builder="sport_assets.nfl.models:build",
+            description="Weights of the trajectory model: the best epoch by error on validation games.",
+        )
+    ],
+    evaluate="sport_assets.nfl.evaluation:evaluate",
+    export="sport_assets.nfl.export:export",
+    card="sport_assets.nfl.card:card",
+    choose=choose_weeks,
+    may_lose=lambda dimensions: dimensions["preset"] == "sanity",
+    kinds=frozenset({"pytorch"}),
+    code_files=sorted((Path(__file__).parent / "presets").glob("*.yaml")),
+)
+
+ASSETS = [raw_tracking, tracking, raw_supplementary, play_context, play_tensors, split, *MODEL.assets()]
