@@ -1,8 +1,8 @@
 """Generated raw NFL weeks in the competition's own files, columns and number formats.
 
 The rooms: `league` (teams, players, games, situations), `motion` (limited speed and acceleration), `offence`,
-`defence` and `movement` (the simulation), `tracking` and `supplementary` (tables), `sample` (files). Damage on purpose
-is in `sport_assets.nfl.defects`. Nothing here reads or checks data.
+`defence` and `movement` (the simulation), `tracking` and `supplementary` (tables), `sample` (files),
+`defects` (damage on purpose, with `lines`). Nothing here reads or checks data.
 
 Files, under `output`: `train/input_{season}_w{week:02d}.csv` (23 columns, snap to throw, 10 Hz),
 `train/output_{season}_w{week:02d}.csv` (6 columns, ball in the air, `player_to_predict` only) and

@@ -88,11 +88,12 @@ def assign(rng: np.random.Generator, plays: Plays, receivers: Floats) -> Jobs:
 
 def cover(
     frame: int, jobs: Jobs, plays: Plays, position: Floats, velocity: Floats, p: Floats, lag: Ints,
-    leverage: Floats,
-    top: Floats,
+    leverage: Floats, top: Floats, eyes: Floats,
 ) -> Floats:  # fmt: skip
-    """Wanted velocities [plays, 8, 2] of defenders before they react to the throw; others are seen `lag`
-    frames late."""
+    """Wanted velocities [plays, 8, 2] of defenders before they react to the throw.
+
+    Others are seen `lag` frames late. `eyes` [plays, 2] is the lean towards where the passer looks, in yards.
+    """
     rows = np.arange(len(plays))[:, None]
     seen = np.maximum(frame - lag, 0)
     spot = np.maximum(jobs.man, 0) + 1
@@ -115,6 +116,11 @@ def cover(
     pull = 2.6 * weight
     share = pull / (1.0 + pull.sum(-1, keepdims=True))
     goal = jobs.anchor + (share[..., None] * offset).sum(2)
+    # Zones sink while nobody throws, and slide to where the passer looks.
+    goal[..., 0] = np.minimum(
+        goal[..., 0] + np.where(jobs.deep, 1.4, 0.5) * FRAME_S * np.clip(frame - 12, 0, 20), 118.0
+    )
+    goal = goal + eyes[:, None]
     flow = (share[..., None] * around_v[:, None]).sum(2)
     lane = (np.abs(offset[..., 1]) < 9.0) & plays.receivers[:, None]
     deepest = np.where(lane, around_p[:, None, :, 0], -np.inf).max(-1) + 3.0
@@ -132,5 +138,5 @@ def converge(p: Floats, v: Floats, catch: Floats, receiver: Floats, left: Floats
     away = unit(p - catch[:, None])
     goal = 0.75 * (catch[:, None] + 0.7 * away) + 0.25 * receiver[:, None]
     distance = np.linalg.norm(goal - p, axis=-1)
-    hard = np.clip(1.15 - distance / 36.0, 0.45, 1.0) * top
+    hard = np.clip(1.2 - distance / 40.0, 0.55, 1.0) * top
     return limit((goal - p) / np.maximum(left, 0.45)[:, None, None] * 1.15, hard)

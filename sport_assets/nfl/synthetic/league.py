@@ -111,7 +111,8 @@ def games(rng: np.random.Generator, season: int, week: int, plays: int) -> Games
     pairs = rng.permutation(len(TEAMS))[: 2 * count].reshape(count, 2)
     first_of_september = date(season, 9, 1)
     labor_day = first_of_september + timedelta(days=(7 - first_of_september.weekday()) % 7)
-    thursday = labor_day + timedelta(days=3 + 7 * (week - 1))
+    calendar_week = week + 1 if season >= 2021 and week == LAST_WEEK else week  # a free week before the last game
+    thursday = labor_day + timedelta(days=3 + 7 * (calendar_week - 1))
     days, times = [], []
     for index in range(count):
         if index == 0:
@@ -199,7 +200,7 @@ def plays(rng: np.random.Generator, week_games: Games, count: int) -> Plays:
     play_id = np.empty(count, dtype=np.int64)
     for game in range(len(week_games.game_id)):
         mine = np.flatnonzero(of_game == game)
-        step = max(2, int(2 * 4700 / max(len(mine), 6)))
+        step = max(2, int(2 * (4700 / max(len(mine), 6) - 10)))
         play_id[mine] = 40 + np.cumsum(rng.integers(1, step, len(mine)) + 10)
     home_ball = rng.random(count) < 0.5
     home, visitor = week_games.home[of_game], week_games.visitor[of_game]

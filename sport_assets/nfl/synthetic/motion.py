@@ -26,6 +26,8 @@ _SUBSTEPS = 2
 
 HORIZON_FRAMES = MOST_FRAMES_BEFORE + MOST_FRAMES_IN_AIR + 1
 
+RESPONSE_S = 0.28
+
 
 def unit(vector: Floats) -> Floats:
     return vector / np.maximum(np.linalg.norm(vector, axis=-1, keepdims=True), 1e-6)
@@ -49,21 +51,32 @@ def _keep_inside(position: Floats, wanted: Floats) -> Floats:
 
 
 def step(
-    position: Floats, velocity: Floats, acceleration: Floats, wanted: Floats, top: Floats, push: Floats
+    position: Floats,
+    velocity: Floats,
+    acceleration: Floats,
+    wanted: Floats,
+    top: Floats,
+    push: Floats,
+    *,
+    response_s: float = RESPONSE_S,
+    build_up_s: float = 0.14,
 ) -> tuple[Floats, Floats, Floats]:
-    """One frame towards a wanted velocity. The faster a player runs, the less there is left to speed up with;
-    braking and turning use all of `push` (yards/s^2), and acceleration itself builds up over about 0.15 s."""
+    """One frame towards a wanted velocity; all vectors are [..., 2], `top` (yards/s) and `push` (yards/s^2) [...].
+
+    The faster a player runs, the less there is left to speed up with; braking and turning use all of `push`.
+    The wanted velocity is approached within about `response_s`, acceleration itself builds up over `build_up_s`.
+    """
     wanted = limit(_keep_inside(position, wanted), top)
     dt = FRAME_S / _SUBSTEPS
     for _ in range(_SUBSTEPS):
         speed = np.linalg.norm(velocity, axis=-1)
         heading = unit(velocity)
-        need = (wanted - velocity) / 0.28
+        need = (wanted - velocity) / response_s
         along = (need * heading).sum(-1)
         room = push * np.clip(1.08 - speed / top, 0.0, 1.0)
         need = need + (np.minimum(along, room) - along)[..., None] * heading * (speed > 0.3)[..., None]
         need = limit(need, push)
-        acceleration = acceleration + (need - acceleration) * (dt / 0.14)
+        acceleration = acceleration + (need - acceleration) * (dt / build_up_s)
         moved = velocity + acceleration * dt
         position = position + 0.5 * (velocity + moved) * dt
         velocity = moved

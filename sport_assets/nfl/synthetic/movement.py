@@ -1,14 +1,14 @@
 """How generated players move: the play from the snap to the arrival of the ball.
 
-Here belongs the simulation alone, in standardised coordinates (the offence moves towards +x), vectorised over the
-plays of a week. Who plays is decided in `league`; what the sides want in `offence` and `defence`.
+Here belongs the simulation alone, in standardised coordinates (the offence moves towards +x), vectorised over
+the plays of a week. Who plays is decided in `league`; what the sides want in `offence` and `defence`.
 
-The model: receivers run a hidden route (stem, break), each with their own top speed and acceleration. The passer
-throws around the break to where the route would have led, plus an error; from then on the targeted receiver, after
-a reaction time, steers to the landing point. Defenders follow their man, or keep their zone and lean to the
-receivers that enter it, always seeing the others with a delay; after the throw they react one by one and close on
-the landing point, the harder the nearer they are. So the outcome is only partly physics: role, history and the
-landing point tell more.
+The model: receivers run a hidden route (stem, break), each with their own top speed and acceleration. The
+passer throws around the break to where the route would have led, plus an error; from then on the targeted
+receiver, after a reaction time, steers to the landing point. Defenders follow their man, or keep their zone
+and lean to the receivers that enter it, always seeing the others with a delay; after the throw they react one
+by one and close on the landing point, the harder the nearer they are. So the outcome is only partly physics:
+role, history and the landing point tell more.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 
 from sport_assets.nfl.synthetic.defence import Jobs, assign, converge, cover
 from sport_assets.nfl.synthetic.league import Floats, Ints, Plays, Rosters, Texts
-from sport_assets.nfl.synthetic.motion import FRAME_S, HORIZON_FRAMES, limit, step, unit
+from sport_assets.nfl.synthetic.motion import FRAME_S, HORIZON_FRAMES, RESPONSE_S, limit, step, unit
 from sport_assets.nfl.synthetic.offence import ROUTES, choose_routes, choose_throws, run_passer, run_routes
 
 
@@ -92,14 +92,16 @@ def simulate(rng: np.random.Generator, plays: Plays, league: Rosters) -> Movemen
         position[frame, every, target + 1] = tp
         velocity[frame, every, target + 1], acceleration[frame, every, target + 1] = tv, ta
         left = np.maximum(before - 1 + in_air - frame, 1) * FRAME_S
-        wanted = cover(frame, jobs, plays, position, velocity, p, lag, leverage, d_top)
+        looks = np.clip((frame - before + 9) / 6.0, 0.0, 1.0)[:, None]
+        eyes = looks * np.clip(0.22 * (tp - passer[0]), -3.0, 3.0) * np.array([0.0, 1.0])
+        wanted = cover(frame, jobs, plays, position, velocity, p, lag, leverage, d_top, eyes)
         chase = converge(p, v, catch, position[frame, every, target + 1], left, d_top * effort)
         ready = (frame >= (before - 1)[:, None] + reaction)[..., None]
-        p, v, a = step(p, v, a, np.where(ready, chase, wanted), d_top, d_push)
+        p, v, a = step(p, v, a, np.where(ready, chase, wanted), d_top, d_push, response_s=0.42, build_up_s=0.2)
         # The receiver: steers to the catch point, early rather than late, and forgets the route with a
         # reaction time.
         miss = catch - tp - tv * left[:, None]
-        steer = tv + 0.28 * limit(2.6 * miss / np.maximum(left, 0.35)[:, None] ** 2, t_push)
+        steer = tv + RESPONSE_S * limit(2.6 * miss / np.maximum(left, 0.35)[:, None] ** 2, t_push)
         memory = np.clip(1.0 - (frame - (before - 1) - target_reaction) / 3.0, 0.0, 1.0)[:, None]
         following = min(frame + 1, HORIZON_FRAMES - 1)
         keep = path_v[following, every, target] + (path_v[following, every, target] - path_v[frame, every, target]) * 2

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from sport_assets.nfl import defects as damage
+from sport_assets.nfl.synthetic import defects as damage
 from sport_assets.nfl.synthetic import league as league_of
 from sport_assets.nfl.synthetic.league import Rosters
 from sport_assets.nfl.synthetic.movement import simulate
@@ -24,8 +24,8 @@ from sport_assets.nfl.synthetic.tracking import tracking_tables
 
 @dataclass(frozen=True)
 class GeneratedSample:
-    """What `generate` wrote: files relative to nothing but themselves, counts, and where the defects are
-    listed."""
+    """What `generate` wrote: the files, the counts before any damage, and the defects with the file that lists
+    them."""
 
     output: Path
     files: tuple[Path, ...]
@@ -46,14 +46,16 @@ def generate(
     seed: int = 0,
     defects: bool = False,
     gzip: bool = False,
+    overwrite: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> GeneratedSample:
     """Writes weeks 1 to `weeks` of `season` into `output`, one week in memory at a time.
 
-    The same arguments give the same bytes, and a week's rows depend on neither the number of weeks nor
-    `defects` (but
-    for the damaged lines, listed in `defects.json`). `progress` is called with (weeks done, weeks).
-    Raises ValueError for a number of weeks outside 1..22, plays_per_week < 1, or a negative seed.
+    The same arguments give the same bytes, and a week's rows depend neither on the number of weeks nor on
+    `defects` (but for the damaged lines, which `defects.json` lists). Files that are there and say something else are
+    kept: FileExistsError, unless `overwrite`; more weeks may be added. `progress` is called with (weeks done, weeks).
+    Raises ValueError for a number of weeks outside 1..22, plays_per_week < 1, a negative seed, or too few plays a week
+    for the defects.
     """
     if not 1 <= weeks <= league_of.LAST_WEEK:
         raise ValueError(f"weeks must be 1 to {league_of.LAST_WEEK}, not {weeks}")
@@ -86,13 +88,13 @@ def generate(
                                            supplementary_line=first_line)  # fmt: skip
             found.extend(injected)
         for name, path in paths.items():
-            _write(path, text[name])
+            _write(path, text[name], overwrite=overwrite)
             files.append(path)
         supplementary.append(text["supplementary"].split("\n", 1)[1])
         if progress is not None:
             progress(week, weeks)
     path = output / f"supplementary_data{ending}"
-    _write(path, ",".join(SUPPLEMENTARY_COLUMNS) + "\n" + "".join(supplementary))
+    _write(path, ",".join(SUPPLEMENTARY_COLUMNS) + "\n" + "".join(supplementary), overwrite=overwrite, grows=True)
     files.append(path)
     manifest = damage.write_manifest(found, output / "defects.json") if defects else None
     return GeneratedSample(output, tuple(files), weeks, plays, input_rows, output_rows, tuple(found), manifest)
@@ -101,8 +103,16 @@ def generate(
 _TABLES = ("input", "output", "supplementary")
 
 
-def _write(path: Path, text: str) -> None:
+def _write(path: Path, text: str, *, overwrite: bool, grows: bool = False) -> None:
+    """Writes a file, or leaves it where it says the same. `grows`: more rows at the end are no conflict."""
     data = text.encode("utf-8")
+    if path.exists() and not overwrite:
+        there = path.read_bytes()
+        there = gzip_format.decompress(there) if path.suffix == ".gz" else there
+        if there == data:
+            return
+        if not (grows and data.startswith(there)):
+            raise FileExistsError(f"{path} is there and differs: choose another folder or seed, or remove it first")
     if path.suffix == ".gz":
         buffer = io.BytesIO()
         with gzip_format.GzipFile(filename="", mode="wb", fileobj=buffer, mtime=0, compresslevel=5) as file:

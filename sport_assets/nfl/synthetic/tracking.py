@@ -1,4 +1,5 @@
-"""The tracking tables: movement as rows with sensor noise, in field coordinates, in the competition's columns.
+"""The tracking tables: movement as rows with sensor noise, in field coordinates, in the competition's
+columns.
 
 Here belongs turning arrays into the input and output tables; files are written in `sample`.
 """

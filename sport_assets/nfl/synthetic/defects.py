@@ -13,12 +13,12 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
-Key = tuple[str, str]
+from sport_assets.nfl.synthetic.lines import Key, Lines, Rows, index_rows
 
 
 @dataclass(frozen=True)
@@ -62,58 +62,41 @@ _VALUES: dict[str, tuple[str, str, str, str]] = {
     "malformed_height": ("player_height_format", "player_height", "tall", "a height that is not feet-inches"),
     "implausible_weight": ("player_weight_range", "player_weight", "20", "lighter than any player"),
 }
+# The same for one value of a supplementary row.
+_SITUATIONS: dict[str, tuple[str, str, str, str]] = {
+    "impossible_down": ("down_range", "down", "7", "there are four downs"),
+    "unknown_pass_result": ("pass_result_vocabulary", "pass_result", "X", "a result outside the vocabulary"),
+    "team_not_playing": ("possession_team_not_playing", "possession_team", "XYZ", "neither home nor visitor"),
+}
+# kind: rule, for defects of several values, rows or tables.
 _OTHERS: dict[str, str] = {
     "truncated_line": "field_count",
-    "inconsistent_ball_land": "ball_land_inconsistent",
     "duplicate_row": "duplicate_frame",
     "conflicting_row": "conflicting_frame",
     "missing_frame": "frame_gap",
+    "missing_first_frame": "first_frame_not_1",
+    "missing_last_frames": "frame_counts_differ",
+    "position_jump": "position_jump",
+    "inconsistent_ball_land": "ball_land_x_varies",
+    "inconsistent_weight": "player_weight_varies",
     "two_targeted_receivers": "several_targeted_receivers",
-    "wrong_num_frames_output": "wrong_num_frames_output",
-    "player_to_predict_without_outputs": "missing_outputs",
-    "output_without_input": "output_without_input",
+    "no_targeted_receiver": "no_targeted_receiver",
+    "two_passers": "several_passers",
+    "wrong_num_frames_output": "num_frames_output_mismatch",
+    "player_without_outputs": "player_without_output",
+    "play_without_outputs": "play_without_output",
+    "output_without_input": "output_without_input_player",
+    "output_without_play": "output_without_input_play",
+    "output_of_unflagged_player": "output_of_unflagged_player",
     "duplicate_output_row": "duplicate_frame",
     "missing_output_frame": "output_frame_gap",
+    "jump_at_throw": "jump_at_throw",
     "supplementary_missing_play": "play_without_supplementary",
     "duplicate_supplementary_row": "duplicate_play",
 }
 _VALUES_PER_PLAY = 4
-KINDS = (*_VALUES, *_OTHERS)
-
-
-@dataclass
-class _Text:
-    """The lines of one file under repair in reverse: replaced, removed and added lines, by original index."""
-
-    name: str
-    lines: list[str]
-    first_line: int = 1
-    replaced: dict[int, str] = field(default_factory=dict)
-    removed: set[int] = field(default_factory=set)
-    added: dict[int, list[str]] = field(default_factory=dict)
-
-    @property
-    def columns(self) -> list[str]:
-        return self.lines[0].split(",")
-
-    def set(self, index: int, column: str, value: str) -> None:
-        cells = self.replaced.get(index, self.lines[index]).split(",")
-        cells[self.columns.index(column)] = value
-        self.replaced[index] = ",".join(cells)
-
-    def finish(self) -> tuple[str, dict[int, int], dict[int, list[int]]]:
-        """The text, and where the original and the added lines ended up."""
-        result: list[str] = []
-        kept: dict[int, int] = {}
-        new: dict[int, list[int]] = {}
-        for index, line in enumerate(self.lines):
-            if index not in self.removed:
-                result.append(self.replaced.get(index, line))
-                kept[index] = len(result) - 1 + self.first_line
-            for extra in self.added.get(index, ()):
-                result.append(extra)
-                new.setdefault(index, []).append(len(result) - 1 + self.first_line)
-        return "\n".join(result) + "\n", kept, new
+KINDS = (*_VALUES, *_SITUATIONS, *_OTHERS)
+_RULES = {**{kind: row[0] for kind, row in {**_VALUES, **_SITUATIONS}.items()}, **_OTHERS}
 
 
 @dataclass(frozen=True)
@@ -137,21 +120,20 @@ def inject(
     rng: np.random.Generator,
     supplementary_line: int = 2,
 ) -> tuple[dict[str, str], list[Defect]]:
-    """Damages one week's three tables (`input`, `output`, `supplementary`: CSV text with header), one
-    defect of every
-    kind, each in a play of its own. `supplementary_line` is the file line of the week's first supplementary
-    row.
+    """Damages one week's three tables (`input`, `output`, `supplementary`: CSV text with header), one defect
+    of every kind. `supplementary_line` is the file line of the week's first supplementary row.
 
     Raises ValueError where the week has too few plays to keep the defects apart.
     """
-    files = {table: _Text(names[table], text[table].rstrip("\n").split("\n")) for table in text}
+    files = {table: Lines(names[table], text[table].rstrip("\n").split("\n")) for table in text}
     files["supplementary"].first_line = supplementary_line - 1
-    week = _index(files)
+    week = index_rows(files)
     # Damaged values share plays, four different players each; what concerns a whole play has one of its own.
     slots = [(number // _VALUES_PER_PLAY, number % _VALUES_PER_PLAY) for number in range(len(_VALUES))]
     alone = slots[-1][0] + 1
     plays = [play for play in week.players if len(week.players[play]) >= _VALUES_PER_PLAY]
-    needed = alone + len(_OTHERS)
+    single = (*_SITUATIONS, *_OTHERS)
+    needed = alone + len(single)
     if len(plays) < needed:
         raise ValueError(f"defects need a week of at least {needed} plays, not {len(plays)}")
     order = [plays[index] for index in rng.permutation(len(plays))]
@@ -159,13 +141,18 @@ def inject(
         _value(kind, order[number], player, files, week, rng)
         for kind, (number, player) in zip(_VALUES, slots, strict=True)
     ]
-    marks += [_other(kind, play, files, week, rng) for kind, play in zip(_OTHERS, order[alone:], strict=False)]
+    left = order[alone:]
+    for kind in single:
+        # Some need a play with two predicted players, so that the others' outputs stay.
+        play = next(play for play in left if kind not in _NEEDS_TWO or len(week.outputs[play]) >= 2)
+        left.remove(play)
+        marks.append(_row(kind, play, files, week, rng))
     done = {table: file.finish() for table, file in files.items()}
     found = []
     for mark in marks:
         _, kept, new = done[mark.table]
         lines = new[mark.added_after] if mark.added_after is not None else [kept[index] for index in mark.at]
-        rule = _VALUES[mark.kind][0] if mark.kind in _VALUES else _OTHERS[mark.kind]
+        rule = _RULES[mark.kind]
         found.append(
             Defect(mark.kind, rule, names[mark.table], tuple(lines), mark.column, mark.value,
                    int(mark.play[0]), int(mark.play[1]), mark.what)
@@ -173,122 +160,146 @@ def inject(
     return {table: result[0] for table, result in done.items()}, found
 
 
-@dataclass(frozen=True)
-class _Week:
-    """Original line indices: rows of each player of each play, in the input and in the output, and of each
-    play."""
-
-    players: dict[Key, dict[str, list[int]]]
-    outputs: dict[Key, dict[str, list[int]]]
-    plays: dict[Key, int]
-
-
-def _index(files: Mapping[str, _Text]) -> _Week:
-    rows: dict[str, dict[Key, dict[str, list[int]]]] = {"input": {}, "output": {}}
-    for table in rows:
-        nfl_id = files[table].columns.index("nfl_id")
-        for index, line in enumerate(files[table].lines[1:], start=1):
-            cells = line.split(",", nfl_id + 1)
-            rows[table].setdefault((cells[0], cells[1]), {}).setdefault(cells[nfl_id], []).append(index)
-    play_id = files["supplementary"].columns.index("play_id")
-    plays = {}
-    for index, line in enumerate(files["supplementary"].lines[1:], start=1):
-        cells = line.split(",", play_id + 1)
-        plays[(cells[0], cells[play_id])] = index
-    return _Week(rows["input"], rows["output"], plays)
-
-
 def _value(
-    kind: str, play: Key, player: int, files: Mapping[str, _Text], week: _Week, rng: np.random.Generator
+    kind: str, play: Key, player: int, files: Mapping[str, Lines], week: Rows, rng: np.random.Generator
 ) -> _Mark:
     _, column, value, what = _VALUES[kind]
     index = _row_inside(play, week, rng, player)
-    files["input"].set(index, column, value)
+    files["input"].set(index, **{column: value})
     return _Mark(kind, "input", play, what, (index,), None, column, value)
 
 
-def _row_inside(play: Key, week: _Week, rng: np.random.Generator, player: int | None = None) -> int:
+def _row_inside(play: Key, week: Rows, rng: np.random.Generator, player: int | None = None) -> int:
     """A row of a player (by order in the play; any by default), neither among the first nor the last frames."""
     players = list(week.players[play].values())
     rows = players[int(rng.integers(len(players))) if player is None else player]
     return rows[int(rng.integers(2, len(rows) - 2))]
 
 
-def _other(kind: str, play: Key, files: Mapping[str, _Text], week: _Week, rng: np.random.Generator) -> _Mark:
-    tracking, targets, supplementary = files["input"], files["output"], files["supplementary"]
-    outputs = week.outputs[play]
-    predicted = sorted(outputs)[int(rng.integers(len(outputs)))]
-    role = tracking.columns.index("player_role")
-    if kind == "inconsistent_ball_land":
-        index = _row_inside(play, week, rng)
-        cells = tracking.lines[index].split(",")
-        value = str(round(float(cells[tracking.columns.index("ball_land_x")]) + 3.0, 2))
-        tracking.set(index, "ball_land_x", value)
-        return _Mark(kind, "input", play, "another landing point than the rest of the play", (index,), None,
-                     "ball_land_x", value)  # fmt: skip
+def _row(kind: str, play: Key, files: Mapping[str, Lines], week: Rows, rng: np.random.Generator) -> _Mark:
+    if kind in _SITUATIONS:
+        _, column, value, what = _SITUATIONS[kind]
+        files["supplementary"].set(week.plays[play], **{column: value})
+        return _Mark(kind, "supplementary", play, what, (week.plays[play],), None, column, value)
+    if kind.endswith("supplementary_row") or kind == "supplementary_missing_play":
+        return _supplementary(kind, play, files["supplementary"], week)
+    if kind in _OUTPUTS:
+        return _outputs(kind, play, files["output"], week, rng)
+    return _tracking(kind, play, files["input"], week, rng)
+
+
+def _tracking(kind: str, play: Key, file: Lines, week: Rows, rng: np.random.Generator) -> _Mark:
+    """Damage to several values or rows of the input."""
+
+    def mark(what: str, at: Sequence[int] = (), after: int | None = None, column: str = "", value: str = "") -> _Mark:
+        return _Mark(kind, "input", play, what, tuple(at), after, column, value)
+
+    def changed(what: str, at: Sequence[int], column: str, value: str) -> _Mark:
+        for index in at:
+            file.set(index, **{column: value})
+        return mark(what, at, None, column, value)
+
+    players = week.players[play]
+    index = _row_inside(play, week, rng)
+    rows = next(rows for rows in players.values() if index in rows)
+    by_role = {file.cells(player[0])[file.columns.index("player_role")]: player for player in players.values()}
     if kind == "truncated_line":
-        index = _row_inside(play, week, rng)
-        cells = tracking.lines[index].split(",")
-        tracking.replaced[index] = ",".join(cells[: len(cells) - 6])
-        return _Mark(kind, "input", play, "the line ends six fields early", (index,))
-    if kind == "conflicting_row":
-        index = _row_inside(play, week, rng)
-        cells = tracking.lines[index].split(",")
-        x = tracking.columns.index("x")
-        cells[x] = str(round(float(cells[x]) + 1.0, 2))
-        tracking.added[index] = [",".join(cells)]
-        return _Mark(kind, "input", play, "the same frame again, one yard off", (), index, "x", cells[x])
+        file.replaced[index] = ",".join(file.lines[index].split(",")[:-6])
+        return mark("the line ends six fields early", (index,))
     if kind == "duplicate_row":
-        index = _row_inside(play, week, rng)
-        tracking.added[index] = [tracking.lines[index]]
-        return _Mark(kind, "input", play, "the same row twice", (), index)
+        file.added[index] = [file.lines[index]]
+        return mark("the same row twice", (), index)
+    if kind == "conflicting_row":
+        value = file.shifted(index, "x", 1.0)
+        file.added[index] = [file.edited(index, x=value)]
+        return mark("the same frame again, one yard off", (), index, "x", value)
     if kind == "missing_frame":
-        index = _row_inside(play, week, rng)
-        tracking.removed.add(index)
-        return _Mark(kind, "input", play, "a frame is missing before this row", (index + 1,), None, "frame_id")
-    if kind == "two_targeted_receivers":
-        second = next(
-            rows for rows in week.players[play].values()
-            if tracking.lines[rows[0]].split(",")[role] == "Other Route Runner"
-        )  # fmt: skip
-        for index in second:
-            tracking.set(index, "player_role", "Targeted Receiver")
-        return _Mark(kind, "input", play, "a second targeted receiver", tuple(second), None, "player_role",
-                     "Targeted Receiver")  # fmt: skip
-    if kind == "wrong_num_frames_output":
-        rows = [index for player in week.players[play].values() for index in player]
-        value = str(len(outputs[predicted]) + 2)
-        for index in rows:
-            tracking.set(index, "num_frames_output", value)
-        return _Mark(kind, "input", play, "two frames more than the output has", tuple(rows), None,
-                     "num_frames_output", value)  # fmt: skip
-    if kind == "player_to_predict_without_outputs":
-        targets.removed.update(outputs[predicted])
+        file.removed.add(index)
+        return mark("a frame is missing before this row", (index + 1,), None, "frame_id")
+    if kind == "missing_first_frame":
+        file.removed.add(rows[0])
+        return mark("the player's first frame is missing", (rows[1],), None, "frame_id")
+    if kind == "missing_last_frames":
+        file.removed.update(rows[-2:])
+        return mark("the player's last two frames are missing after this row", (rows[-3],), None, "frame_id")
+    if kind == "position_jump":
+        value = file.shifted(index, "x", 8.0)
+        file.set(index, x=value)
+        return mark("eight yards away for one frame: there and back", (index, index + 1), None, "x", value)
+    if kind == "inconsistent_ball_land":
+        value = file.shifted(index, "ball_land_x", 3.0)
+        return changed("another landing point than in the rest of the play", (index,), "ball_land_x", value)
+    if kind == "inconsistent_weight":
+        return changed("another weight than in the player's other rows", (index,), "player_weight", "333")
+    if kind in ("two_targeted_receivers", "two_passers"):
+        role = "Targeted Receiver" if kind == "two_targeted_receivers" else "Passer"
+        return changed(f"a second {role}", by_role["Other Route Runner"], "player_role", role)
+    if kind == "no_targeted_receiver":
+        return changed("the targeted receiver is not marked", by_role["Targeted Receiver"], "player_role",
+                       "Other Route Runner")  # fmt: skip
+    every = [row for player in players.values() for row in player]
+    frames = len(next(iter(week.outputs[play].values())))
+    return changed("two frames more than the output has", every, "num_frames_output", str(frames + 2))
+
+
+_OUTPUTS = (
+    "player_without_outputs",
+    "play_without_outputs",
+    "output_without_input",
+    "output_without_play",
+    "output_of_unflagged_player",
+    "duplicate_output_row",
+    "missing_output_frame",
+    "jump_at_throw",
+)
+_NEEDS_TWO = ("player_without_outputs",)
+_NOBODY, _NO_PLAY = "99999", "99999"
+
+
+def _outputs(kind: str, play: Key, file: Lines, week: Rows, rng: np.random.Generator) -> _Mark:
+    """Damage to the output, and to what joins it to the input."""
+    outputs, players = week.outputs[play], week.players[play]
+    predicted = sorted(outputs)[int(rng.integers(len(outputs)))]
+    rows = outputs[predicted]
+    middle = rows[len(rows) // 2]
+    if kind == "player_without_outputs":
+        file.removed.update(rows)
         return _Mark(kind, "input", play, "to be predicted, but the output has no row of this player",
-                     tuple(week.players[play][predicted]), None, "player_to_predict", "True")  # fmt: skip
-    if kind == "output_without_input":
-        last = outputs[predicted][-1]
-        nfl_id = targets.columns.index("nfl_id")
-        extra = []
-        for index in outputs[predicted]:
-            cells = targets.lines[index].split(",")
-            cells[nfl_id] = "99999"
-            extra.append(",".join(cells))
-        targets.added[last] = extra
-        return _Mark(kind, "output", play, "output of a player who is not in the input", (), last, "nfl_id", "99999")
+                     tuple(players[predicted]), None, "player_to_predict", "True")  # fmt: skip
+    if kind == "play_without_outputs":
+        file.removed.update(row for player in outputs.values() for row in player)
+        tracked = tuple(row for name in outputs for row in players[name])
+        return _Mark(kind, "input", play, "the output has no row of this play", tracked, None,
+                     "player_to_predict", "True")  # fmt: skip
+    if kind in ("output_without_input", "output_without_play", "output_of_unflagged_player"):
+        column, value, what = {
+            "output_without_input": ("nfl_id", _NOBODY, "output of a player who is not in the input"),
+            "output_without_play": ("play_id", _NO_PLAY, "output of a play that is not in the input"),
+            "output_of_unflagged_player": (
+                "nfl_id",
+                next(name for name in players if name not in outputs),
+                "output of a player who is not to be predicted",
+            ),
+        }[kind]
+        file.added[rows[-1]] = [file.edited(row, **{column: value}) for row in rows]
+        return _Mark(kind, "output", play, what, (), rows[-1], column, value)
     if kind == "duplicate_output_row":
-        index = outputs[predicted][len(outputs[predicted]) // 2]
-        targets.added[index] = [targets.lines[index]]
-        return _Mark(kind, "output", play, "the same row twice", (), index)
+        file.added[middle] = [file.lines[middle]]
+        return _Mark(kind, "output", play, "the same row twice", (), middle)
     if kind == "missing_output_frame":
-        index = outputs[predicted][len(outputs[predicted]) // 2]
-        targets.removed.add(index)
-        return _Mark(kind, "output", play, "a frame is missing before this row", (index + 1,), None, "frame_id")
+        file.removed.add(middle)
+        return _Mark(kind, "output", play, "a frame is missing before this row", (middle + 1,), None, "frame_id")
+    for row in rows:
+        file.set(row, x=file.shifted(row, "x", 8.0))
+    return _Mark(kind, "output", play, "eight yards away from where the player was", tuple(rows), None, "x")
+
+
+def _supplementary(kind: str, play: Key, file: Lines, week: Rows) -> _Mark:
     index = week.plays[play]
     if kind == "supplementary_missing_play":
-        supplementary.removed.add(index)
+        file.removed.add(index)
         return _Mark(kind, "supplementary", play, "a tracked play without its row")
-    supplementary.added[index] = [supplementary.lines[index]]
+    file.added[index] = [file.lines[index]]
     return _Mark(kind, "supplementary", play, "the same row twice", (), index)
 
 
