@@ -4,7 +4,6 @@ Belongs here: ``dagster.yaml`` and the pool's limit. Must not come here: definit
 """
 
 import os
-from pathlib import Path
 
 import dagster as dg
 from filelock import FileLock
@@ -34,14 +33,18 @@ def initialise(home: Home) -> bool:
     Two processes that open a brand-new Dagster home at once can break it, so a file lock makes this one alone.
     """
     home.root.mkdir(parents=True, exist_ok=True)
+    done = home.dagster / ".initialised"
     with FileLock(home.root / "init.lock"):
-        fresh = not (home.dagster / "dagster.yaml").exists()
+        fresh = not done.exists()
         home.dagster.mkdir(parents=True, exist_ok=True)
         Lineage(home).close()
         if fresh:
+            settings = home.dagster / "dagster.yaml"
+            if not settings.exists():
+                settings.write_text(DAGSTER_YAML, encoding="utf-8")
             with instance(home) as made:
                 made.event_log_storage.set_concurrency_slots(GPU_POOL, max(1, visible_gpus() or os.cpu_count() or 1))
-            _write_last(home.dagster / "dagster.yaml")
+            done.touch()
     return fresh
 
 
@@ -49,10 +52,3 @@ def instance(home: Home) -> dg.DagsterInstance:
     """The Dagster instance of a home, also for child processes of this one."""
     os.environ["DAGSTER_HOME"] = str(home.dagster)
     return dg.DagsterInstance.get()
-
-
-def _write_last(path: Path) -> None:
-    """The settings file is the sign that everything before it was done."""
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(DAGSTER_YAML, encoding="utf-8")
-    os.replace(temporary, path)

@@ -142,7 +142,7 @@ def _stage_asset(model: ModelLine, stage: Stage) -> dg.AssetsDefinition:
             record.take_folder(result)
             facts = {"spec_digest": spec.digest, "seed": spec.seed, **reported}
             record.check(_finite_weights(record.folder))
-            return record.publish(facts=facts, metadata=_pictures(record.folder))
+            return record.publish(facts=facts, metadata=pictures(record.folder))
 
     return train_stage
 
@@ -191,7 +191,7 @@ def _after_training(model: ModelLine) -> list[dg.AssetsDefinition]:
             facts, results = _call(model.evaluate, **_folders(model, record, checkpoint), out=record.folder)
             lenient = model.may_lose(model.dimensions(context.partition_key))
             record.check(_soften(results, BEATS_BASELINES, lenient))
-            return record.publish(facts=facts, metadata=_pictures(record.folder))
+            return record.publish(facts=facts, metadata=pictures(record.folder))
 
     @asset(
         model.line,
@@ -314,7 +314,7 @@ def _call(target: str, *arguments: Any, **named: Any) -> Any:
     return getattr(importlib.import_module(module), function)(*arguments, **named)
 
 
-def _pictures(folder: Path) -> dict[str, Any]:
+def pictures(folder: Path) -> dict[str, Any]:
     """PNG files of an output as metadata that the UI draws."""
     pictures = {}
     for path in sorted(folder.glob("*.png")):

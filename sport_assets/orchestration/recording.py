@@ -62,10 +62,13 @@ class AssetRecord:
         self.inner.device, self.inner.threads, self.inner.seed = device, threads, seed
 
     def check(self, results: CheckResult | Iterable[CheckResult]) -> None:
-        """Note check results and say them in the log."""
+        """Note check results, and say in the log which did not pass."""
         noted = [results] if isinstance(results, CheckResult) else list(results)
         for result in noted:
-            (self.context.log.info if result.passed else self.context.log.warning)(result.summary())
+            if not result.passed:
+                self.context.log.warning(result.summary())
+        passed = sum(result.passed for result in noted)
+        self.context.log.info(f"{passed} of {len(noted)} checks passed")
         self.inner.check(noted)
 
     def publish(

@@ -1,0 +1,177 @@
+"""The main job as a user runs it: generated weeks to an exported model and its card, twice, and once on real data."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sport_assets.lineage.home import Home
+from sport_assets.lineage.ledger import ENTRIES
+from sport_assets.lineage.manifest import Materialization
+from sport_assets.lineage.record import Lineage
+
+SETTINGS = ["--set", "training.max_epochs=1", "--set", "model.hidden_dim=8", "--set", "model.temporal_dim=8"]
+
+
+def run(folder: Path, *arguments: str, seasons: str = "2023", check: bool = True) -> subprocess.CompletedProcess[str]:
+    """`sport-assets …` in a process of its own, with home and data below `folder`."""
+    environment = {
+        **os.environ,
+        "SPORT_ASSETS_HOME": str(folder / "home"),
+        "SPORT_ASSETS_DATA": str(folder / "data"),
+        "SPORT_ASSETS_NFL_SEASONS": seasons,
+        "OMP_NUM_THREADS": "1",
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "sport_assets.cli", *arguments], env=environment, capture_output=True, text=True
+    )
+    if check:
+        assert done.returncode == 0, done.stderr + done.stdout
+    return done
+
+
+def lineage_of(folder: Path) -> Lineage:
+    return Lineage(Home(folder / "home", folder / "data"))
+
+
+def materializations(folder: Path) -> dict[tuple[str, str | None], Materialization]:
+    """The newest record of every partition."""
+    lineage = lineage_of(folder)
+    try:
+        found = {}
+        for row in lineage.ledger.entries(ENTRIES.c.kind == "materialized"):
+            event = lineage.ledger.load(row)
+            assert isinstance(event, Materialization)
+            found[event.key, event.partition] = event
+        return found
+    finally:
+        lineage.close()
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home in which two generated weeks became a tiny model."""
+    return build(tmp_path_factory.mktemp("first"))
+
+
+def build(folder: Path) -> Path:
+    run(folder, "sample-data", "nfl", "--plays-per-week", "24")
+    run(folder, "build", "nfl/model_card", "--partition", "sanity|0", *SETTINGS)
+    return folder
+
+
+def test_every_asset_is_recorded_down_to_the_raw_files(built: Path) -> None:
+    made = materializations(built)
+    assert {key for key, _ in made} == {
+        f"nfl/{name}"
+        for name in [
+            "raw_tracking",
+            "raw_supplementary",
+            "tracking",
+            "play_context",
+            "play_tensors",
+            "split",
+            "checkpoint",
+            "evaluation",
+            "exported_model",
+            "model_card",
+        ]
+    }
+    card = made["nfl/model_card", "sanity|0"]
+    seen: set[str] = set()
+    raw: set[str] = set()
+    todo = [card]
+    by_record = {event.id: event for event in made.values()}
+    while todo:
+        event = todo.pop()
+        seen.add(event.key)
+        raw |= {file.path for file in event.raw_files}
+        todo += [by_record[ref.record] for ref in event.inputs]
+    assert seen == {key for key, _ in made}
+    assert raw == {
+        "nfl/supplementary_data.csv",
+        *(f"nfl/train/{kind}_2023_w0{week}.csv" for kind in ("input", "output") for week in (1, 2)),
+    }
+    assert card.seed is None and made["nfl/checkpoint", "sanity|0"].seed == 0
+
+
+def test_the_same_inputs_code_and_seed_give_the_same_versions_in_another_folder(built: Path, tmp_path: Path) -> None:
+    again = build(tmp_path)
+    first = {name: event.version for name, event in materializations(built).items()}
+    second = {name: event.version for name, event in materializations(again).items()}
+    assert first == second
+
+
+def test_a_second_build_makes_nothing(built: Path) -> None:
+    done = run(built, "build", "nfl/model_card", "--partition", "sanity|0", *SETTINGS, "--json")
+    assert json.loads(done.stdout)["made"] == []
+
+
+def test_versioned_files_carry_no_trace_of_the_machine(built: Path) -> None:
+    traces = [str(built).encode(), os.uname().nodename.encode()]
+    for path in (built / "home" / "store").rglob("*"):
+        if path.is_file():
+            content = path.read_bytes()
+            assert not [trace for trace in traces if len(trace) > 3 and trace in content], path
+
+
+def test_prediction_needs_no_torch_and_is_found_by_key_digest_and_folder(built: Path, tmp_path: Path) -> None:
+    made = materializations(built)["nfl/exported_model", "sanity|0"]
+    blocked = tmp_path / "blocked"
+    blocked.mkdir()
+    (blocked / "torch.py").write_text("raise ImportError('torch must not be imported to predict')\n")
+    texts = []
+    for number, model in enumerate(("nfl/exported_model:sanity|0", made.version[:10])):
+        output = tmp_path / f"{number}.csv"
+        arguments = [
+            "predict",
+            "nfl",
+            "--model",
+            model,
+            "--input",
+            str(built / "data" / "nfl"),
+            "--output",
+            str(output),
+        ]
+        environment = {
+            **os.environ,
+            "PYTHONPATH": str(blocked),
+            "SPORT_ASSETS_HOME": str(built / "home"),
+            "SPORT_ASSETS_DATA": str(built / "data"),
+        }
+        done = subprocess.run(
+            [sys.executable, "-m", "sport_assets.cli", *arguments], env=environment, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        texts.append(output.read_text())
+    assert texts[0] == texts[1]
+    assert texts[0].startswith("game_id,play_id,nfl_id,frame_id,x,y\n")
+
+
+@pytest.mark.real_data
+@pytest.mark.slow
+def test_the_chain_runs_on_real_weeks(real_data: Path, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "nfl").symlink_to(real_data / "nfl" / "ngs_highlights")
+    run(tmp_path, "build", "nfl/model_card", "--partition", "sanity|0", *SETTINGS, seasons="2019")
+    made = materializations(tmp_path)
+    assert len([key for key, _ in made if key == "nfl/tracking"]) == 21
+    assert made["nfl/split", None].facts["plays"] == 211
+    evaluation = _evaluation(tmp_path, made)
+    assert evaluation["samples"]["plays"] > 10
+    assert set(evaluation["baselines"]) >= {"standing_still", "constant_velocity"}
+
+
+def _evaluation(folder: Path, made: dict[tuple[str, str | None], Materialization]) -> dict[str, Any]:
+    event = made["nfl/evaluation", "sanity|0"]
+    lineage = lineage_of(folder)
+    try:
+        path = lineage.store.folder(event.key, event.partition, event.version) / "evaluation.json"
+    finally:
+        lineage.close()
+    content: dict[str, Any] = json.loads(path.read_text())
+    return content
