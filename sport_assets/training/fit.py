@@ -85,7 +85,7 @@ def fit(
     work: Path,
     reporter: Reporter,
     stop: StopRequest,
-    make_tracker: Callable[[pl.LightningModule, dict[str, Any]], pl.Callback | None] = lambda module, used: None,
+    make_tracker: Callable[[Curves, dict[str, Any]], pl.Callback] | None = None,
 ) -> Fitted:
     """Train, or go on with what `work` holds, and return the result's files (on rank 0; elsewhere none).
 
@@ -154,9 +154,8 @@ def fit(
         default_root_dir=work,
     )
     trainer.fit_loop = ResumableFitLoop(trainer, resume, min_epochs=settings.min_epochs, max_epochs=settings.max_epochs)
-    tracker = make_tracker(job.module, used) if trainer.is_global_zero else None
-    if tracker is not None:
-        callbacks.append(tracker)
+    if make_tracker is not None and trainer.is_global_zero:
+        callbacks.append(make_tracker(curves, used))
     train, valid = _loaders(job, spec, trainer)
     steps_per_epoch = -(-len(train) // settings.accumulate_grad_batches)
     own_optimizer = type(job.module).configure_optimizers is pl.LightningModule.configure_optimizers

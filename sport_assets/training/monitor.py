@@ -52,6 +52,7 @@ class Monitor(pl.Callback):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Rank the epoch and decide, on the same value on every rank."""
+        _check_synchronised(trainer)
         metrics = trainer.callback_metrics
         if self.monitor not in metrics:
             known = ", ".join(sorted(metrics)) or "none"
@@ -127,3 +128,16 @@ class Monitor(pl.Callback):
         self._patience_best = state_dict["patience_best"]
         self.epochs_without_improvement = state_dict["epochs_without_improvement"]
         self.stopped_early = state_dict["stopped_early"]
+
+
+def _check_synchronised(trainer: pl.Trainer) -> None:
+    """With several processes an unsynchronised epoch metric would be rank 0's alone."""
+    if trainer.world_size == 1:
+        return
+    loop = trainer.fit_loop.epoch_loop
+    for metric in (*loop._results.values(), *loop.val_loop._results.values()):
+        if metric.is_tensor and metric.meta.on_epoch and not metric.meta.sync.should:
+            raise BadSpecError(
+                f"{metric.meta.name} is logged without sync_dist=True; with {trainer.world_size} processes each "
+                "would report its own value"
+            )

@@ -47,6 +47,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--work", type=Path, required=True, help="working files of this spec; kept to resume from")
     parser.add_argument("--out", type=Path, required=True, help="result folder; must be absent or empty")
     parser.add_argument("--wait-s", type=float, default=0.0, help="wait this long for another trainer of the spec")
+    parser.add_argument(
+        "--trackers",
+        default=os.environ.get("SPORT_ASSETS_TRACKERS", "mlflow"),
+        help="comma-separated: mlflow, tensorboard, wandb; or none (default: SPORT_ASSETS_TRACKERS, else mlflow)",
+    )
     options = parser.parse_args(arguments)
     die_with_parent()
     try:
@@ -78,7 +83,7 @@ def _train(spec: TrainingSpec, options: argparse.Namespace, context: Any) -> int
         # only the first process of a training holds the lease; the others belong to it
         own = lease(work / "lease.json", wait_s=options.wait_s, say=reporter.info)
         with own if first else contextlib.nullcontext():
-            report = _fit_and_publish(spec, work, options.out.resolve(), reporter)
+            report = _fit_and_publish(spec, work, options, reporter)
         reporter.result({"exit_code": EXIT_DONE, **report})
         return EXIT_DONE
     except BaseException as raised:  # noqa: BLE001 - the process ends here, with a code and a message
@@ -95,9 +100,10 @@ def _train(spec: TrainingSpec, options: argparse.Namespace, context: Any) -> int
         return 0 if isinstance(error, StoppedError) and not first else code
 
 
-def _fit_and_publish(spec: TrainingSpec, work: Path, out: Path, reporter: Reporter) -> dict[str, Any]:
+def _fit_and_publish(spec: TrainingSpec, work: Path, options: argparse.Namespace, reporter: Reporter) -> dict[str, Any]:
     from sport_assets.training.checkpoints import publish, published_digest
 
+    out: Path = options.out.resolve()
     if out.exists() and any(out.iterdir()):
         if published_digest(out) == spec.digest:
             reporter.info(f"{out.name} holds the result of this spec already; nothing to do")
@@ -113,34 +119,51 @@ def _fit_and_publish(spec: TrainingSpec, work: Path, out: Path, reporter: Report
     with contextlib.suppress(RuntimeError):  # only settable once per process
         torch.set_num_interop_threads(1)
     from sport_assets.training.fit import fit
+    from sport_assets.training.tracking import TrackingCallback, make_tracking, run_params, run_tags
 
-    spec.save(work / "spec.json")
+    names = [name for name in (part.strip() for part in options.trackers.split(",")) if name and name != "none"]
+    tracking = make_tracking(spec, work, names if rank() == 0 else [], reporter)
+
+    def start_tracking(curves: Any, used: dict[str, Any]) -> Any:
+        tracking.start(run_params(spec, used), run_tags(spec, used))
+        return TrackingCallback(tracking, curves, used["parameters"])
+
+    if rank() == 0:
+        spec.save(work / "spec.json")
     started = time.monotonic()
-    fitted = fit(spec, work, reporter, stop)
-    report = {
-        **fitted.report,
-        "start_seconds": round(started - STARTED, 3),
-        "seconds": round(time.monotonic() - STARTED, 3),
-    }
-    if fitted.files:
-        publish(out, fitted.files)
-        (work / "result.json").write_text(json.dumps(report, indent=2, sort_keys=True) + "\n")
-        reporter.info(
-            f"done: {report['epochs']} epochs, best {report['monitor']} {report['best_value']:.5g} "
-            f"in epoch {report['best_epoch'] + 1}"
-            + ("" if report["bit_exact"] else f" (not bit-exact: {report['not_bit_exact_because']})")
-        )
-    return report
+    status, result = "FAILED", None
+    try:
+        fitted = fit(spec, work, reporter, stop, start_tracking)
+        report = {
+            **fitted.report,
+            "start_seconds": round(started - STARTED, 3),
+            "seconds": round(time.monotonic() - STARTED, 3),
+        }
+        if fitted.files:
+            publish(out, fitted.files)
+            (work / "result.json").write_text(json.dumps(report, indent=2, sort_keys=True) + "\n")
+            reporter.info(
+                f"done: {report['epochs']} epochs, best {report['monitor']} {report['best_value']:.5g} "
+                f"in epoch {report['best_epoch'] + 1}"
+                + ("" if report["bit_exact"] else f" (not bit-exact: {report['not_bit_exact_because']})")
+            )
+        status, result = "FINISHED", out
+        return report
+    except StoppedError:
+        status = "KILLED"
+        raise
+    finally:
+        # a stop must end within seconds, also when a tracker is slow
+        tracking.end(status, result, wait_s=5.0 if stop.requested else 60.0)
 
 
 def set_environment(spec: TrainingSpec) -> None:
     """Variables that must be set before torch is imported, for the same bits every time."""
-    if "torch" in sys.modules:
-        raise RuntimeError("set_environment must be called before torch is imported")
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        os.environ[name] = str(spec.threads)
-    os.environ["MKL_CBWR"] = "COMPATIBLE"
-    os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
+    wanted = {name: str(spec.threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+    wanted |= {"MKL_CBWR": "COMPATIBLE", "CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
+    if "torch" in sys.modules and any(os.environ.get(name) != value for name, value in wanted.items()):
+        raise RuntimeError(f"torch was imported before {', '.join(wanted)} were set; train in a process of its own")
+    os.environ.update(wanted)
 
 
 def die_with_parent() -> None:
