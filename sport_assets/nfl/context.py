@@ -24,8 +24,8 @@ from sport_assets.nfl.raw_tables import RawTable, failure_rows, read_table, sift
 from sport_assets.nfl.schemas import ALLOWED_PRE_SNAP, CONTEXT_RULES, PLAY_CONTEXT, SUPPLEMENTARY
 
 CONTEXT_FILE = "play_context.parquet"
-QUARANTINE_LIMIT = 0.01
-"""Largest share of rows that may be quarantined before the file is rejected."""
+QUARANTINE_LIMIT = 0.05
+"""Largest share of rows that may be quarantined before the file is rejected. (A play can do without context.)"""
 
 COLUMNS: tuple[str, ...] = (*PLAY_KEY, *ALLOWED_PRE_SNAP)
 _OTHERS = pa.DataFrameSchema(

@@ -158,17 +158,28 @@ def _players(table: pl.DataFrame, name: str) -> _Players:
     boundary[0] = True
     boundary[1:] = (nfl[1:] != nfl[:-1]) | (play[1:] != play[:-1]) | (game[1:] != game[:-1])
     start = np.flatnonzero(boundary)
+    end = np.append(start[1:], len(game))
     keys = (game[start], play[start], nfl[start])
-    order: Ints | None = None
-    if not (_ascending(keys) and np.all((frame[1:] > frame[:-1]) | boundary[1:])):
-        order = np.lexsort((frame, nfl, play, game))
-        game, play, nfl, frame = game[order], play[order], nfl[order], frame[order]
-        boundary[1:] = (nfl[1:] != nfl[:-1]) | (play[1:] != play[:-1]) | (game[1:] != game[:-1])
-        if not np.all((frame[1:] > frame[:-1]) | boundary[1:]):
-            raise ValueError(f"{name} holds a frame of a player twice: validate and quarantine it first")
-        start = np.flatnonzero(boundary)
-        keys = (game[start], play[start], nfl[start])
-    return _Players(order, start, np.append(start[1:], len(game)), keys)
+    rising = bool(np.all((frame[1:] > frame[:-1]) | boundary[1:]))
+    if rising and _ascending(keys):
+        return _Players(None, start, end, keys)
+    if rising:
+        # Each player's rows are in order, and players may be: then only the runs are sorted, not the rows.
+        runs = np.lexsort(keys[::-1])
+        sorted_keys = (keys[0][runs], keys[1][runs], keys[2][runs])
+        if _ascending(sorted_keys):
+            lengths = (end - start)[runs]
+            new_end = np.cumsum(lengths)
+            new_start = new_end - lengths
+            order = np.arange(len(game)) + np.repeat(start[runs] - new_start, lengths)
+            return _Players(order, new_start, new_end, sorted_keys)
+    order = np.lexsort((frame, nfl, play, game))
+    game, play, nfl, frame = game[order], play[order], nfl[order], frame[order]
+    boundary[1:] = (nfl[1:] != nfl[:-1]) | (play[1:] != play[:-1]) | (game[1:] != game[:-1])
+    if not np.all((frame[1:] > frame[:-1]) | boundary[1:]):
+        raise ValueError(f"{name} holds a frame of a player twice: validate and quarantine it first")
+    start = np.flatnonzero(boundary)
+    return _Players(order, start, np.append(start[1:], len(game)), (game[start], play[start], nfl[start]))
 
 
 def _ascending(keys: tuple[Ints, Ints, Ints]) -> bool:
@@ -193,19 +204,18 @@ def _history(
 
     speed = values("s")
     direction, orientation = np.radians(values("dir")), np.radians(values("o"))
-    flat = np.zeros((len(lengths) * HISTORY_FRAMES, len(HISTORY_CHANNELS)), dtype=np.float32)
-    flat[cell] = np.stack(
-        [
-            values("x"),
-            values("y"),
-            speed * np.sin(direction),
-            speed * np.cos(direction),
-            values("a"),
-            np.sin(orientation),
-            np.cos(orientation),
-        ],
-        axis=1,
+    channels = (
+        values("x"),
+        values("y"),
+        speed * np.sin(direction),
+        speed * np.cos(direction),
+        values("a"),
+        np.sin(orientation),
+        np.cos(orientation),
     )
+    flat = np.zeros((len(lengths) * HISTORY_FRAMES, len(HISTORY_CHANNELS)), dtype=np.float32)
+    for channel, column in enumerate(channels):
+        flat[cell, channel] = column
     observed = np.zeros(len(flat), dtype=bool)
     observed[cell] = True
     return (
@@ -222,9 +232,7 @@ def _target(
     lengths = np.zeros(len(keys), dtype=np.int64)
     if targets is None or targets.is_empty():
         return _offset(lengths), np.zeros((0, 2), dtype=np.float32)
-    wanted = keys.with_columns(
-        index=pl.int_range(pl.len()), limit=pl.Series(frames), wanted=pl.Series(to_predict)
-    )
+    wanted = keys.with_columns(index=pl.int_range(pl.len()), limit=pl.Series(frames), wanted=pl.Series(to_predict))
     used = targets.join(wanted.filter("wanted"), on=PLAYER_KEY, how="inner", maintain_order="left").filter(
         pl.col("frame_id").is_between(1, pl.col("limit"))
     )
@@ -234,9 +242,7 @@ def _target(
     target = np.full((int(offset[-1]), 2), np.nan, dtype=np.float32)
     rows = offset[index] + step
     if len(np.unique(rows)) != len(rows):
-        raise ValueError(
-            "the targets table holds a frame of a player twice: validate and quarantine it first"
-        )
+        raise ValueError("the targets table holds a frame of a player twice: validate and quarantine it first")
     target[rows] = used.select("x", "y").to_numpy()
     return offset, target
 
@@ -311,9 +317,7 @@ def _play_features(
     return np.concatenate([known, _matrix(rows, expressions, rest)], axis=1)
 
 
-def _matrix(
-    table: pl.DataFrame, expressions: dict[str, pl.Expr], names: tuple[str, ...]
-) -> NDArray[np.float32]:
+def _matrix(table: pl.DataFrame, expressions: dict[str, pl.Expr], names: tuple[str, ...]) -> NDArray[np.float32]:
     """The named features as columns; unknown values are 0."""
     chosen = [expressions[name].cast(pl.Float32).fill_null(0.0).alias(name) for name in names]
     return np.ascontiguousarray(table.select(chosen).to_numpy(), dtype=np.float32)

@@ -87,8 +87,8 @@ def find(
     players = _players(keyed_input)
     found |= _sequences(keyed_input, players, "frame_gap", "first_frame_not_1")
     ends = pl.col("last") < pl.col("last").max().over(PLAY_KEY)
-    found["frame_counts_differ"] = players.filter(ends).with_columns(
-        value=pl.format("ends at frame {}, others later", "last"), line="last_line"
+    found["frame_counts_differ"] = _say(
+        players.filter(ends).with_columns(line="last_line"), "ends at frame {}, others later", "last"
     )
     found |= _roles(clean_input)
     for keys, columns in ((PLAY_KEY, PLAY_CONSTANTS), (PLAYER_KEY, PLAYER_CONSTANTS)):
@@ -143,8 +143,8 @@ def _sequences(rows: pl.DataFrame, players: pl.DataFrame, gap: str, first: str) 
     gaps = _in_order(rows.select(*PLAYER_KEY, "frame_id", "line")).filter(same & (pl.col("frame_id") > before + 1))
     start = players.filter(pl.col("first") != 1)
     return {
-        gap: gaps.with_columns(value=pl.format("frames missing before {}", "frame_id")),
-        first: start.with_columns(value=pl.format("starts at frame {}", "first")),
+        gap: _say(gaps, "frames missing before {}", "frame_id"),
+        first: _say(start, "starts at frame {}", "first"),
     }
 
 
@@ -189,7 +189,7 @@ def _varying(rows: pl.DataFrame, keys: Iterable[str], columns: Iterable[str]) ->
         odd = rows.join(groups, on=keys, how="semi", maintain_order="left").filter(pl.col(name).ne_missing(usual))
         found[f"{name}_varies"] = odd.group_by(keys, maintain_order=True).agg(
             line=pl.col("line").first(),
-            value=pl.format("{} and others", pl.col(name).first().cast(pl.String).fill_null("nothing")),
+            value=pl.col(name).first().cast(pl.String).fill_null("nothing"),
         )
     return found
 
@@ -199,11 +199,8 @@ def _jumps(rows: pl.DataFrame) -> pl.DataFrame:
     step = (pl.col("x").diff().pow(2) + pl.col("y").diff().pow(2)).sqrt()
     ordered = _in_order(rows.select(*PLAYER_KEY, "frame_id", "x", "y", "line"))
     next_frame = pl.col("frame_id") == pl.col("frame_id").shift(1) + 1
-    return (
-        ordered.with_columns(step=step)
-        .filter(same & next_frame & (step > MAX_STEP_YARDS))
-        .with_columns(value=pl.format("{} yards", pl.col("step").round(2)))
-    )
+    jumps = ordered.with_columns(step=step).filter(same & next_frame & (step > MAX_STEP_YARDS))
+    return _say(jumps, "{:.2f} yards", "step")
 
 
 def _jumps_at_throw(rows: pl.DataFrame, outputs: pl.DataFrame) -> pl.DataFrame:
@@ -213,11 +210,8 @@ def _jumps_at_throw(rows: pl.DataFrame, outputs: pl.DataFrame) -> pl.DataFrame:
     last = last.filter(pl.col("last_frame") == pl.col("last_frame").max().over(PLAY_KEY))
     step = ((pl.col("x") - pl.col("last_x")).pow(2) + (pl.col("y") - pl.col("last_y")).pow(2)).sqrt()
     first = outputs.filter(pl.col("frame_id") == 1).join(last, on=PLAYER_KEY, maintain_order="left")
-    return (
-        first.with_columns(step=step)
-        .filter(pl.col("step") > MAX_STEP_YARDS)
-        .with_columns(value=pl.format("{} yards", pl.col("step").round(2)))
-    )
+    jumps = first.with_columns(step=step).filter(pl.col("step") > MAX_STEP_YARDS)
+    return _say(jumps, "{:.2f} yards", "step")
 
 
 def _without_output(flags: pl.DataFrame, receivers: pl.DataFrame) -> dict[str, pl.DataFrame]:
@@ -235,9 +229,7 @@ def _unexpected_output(flags: pl.DataFrame, receivers: pl.DataFrame) -> dict[str
     other = both.filter(pl.col("player_to_predict") & (pl.col("last") != pl.col("num_frames_output")))
     return {
         "output_of_unflagged_player": unflagged.with_columns(value=pl.lit("player_to_predict is False")),
-        "num_frames_output_mismatch": other.with_columns(
-            value=pl.format("{} announced, {} there", "num_frames_output", "last")
-        )
+        "num_frames_output_mismatch": _say(other, "{} announced, {} there", "num_frames_output", "last")
         .group_by(PLAY_KEY, maintain_order=True)
         .agg(pl.col("nfl_id", "line", "value").first()),
     }
@@ -249,9 +241,15 @@ def _other_week(rows: pl.DataFrame, season: int | None, week: int | None) -> pl.
         return games.clear().with_columns(value=pl.lit(""))
     first, last = (int(day.strftime("%Y%m%d")) for day in week_dates(season, week))
     played = pl.col("game_id") // 100
-    return games.filter(~played.is_between(first, last)).with_columns(
-        value=pl.format(f"played on {{}}, week {week} is {first} to {last}", played)
-    )
+    foreign = games.with_columns(played=played).filter(~played.is_between(first, last))
+    return _say(foreign, f"played on {{}}, week {week} is {first} to {last}", "played")
+
+
+def _say(rows: pl.DataFrame, text: str, *columns: str) -> pl.DataFrame:
+    """The (few) rows with a column ``value`` for people. Written in Python: polars 2.1's ``format`` panics on some
+    empty tables."""
+    texts = [text.format(*row) for row in rows.select(columns).iter_rows()]
+    return rows.with_columns(pl.Series("value", texts, dtype=pl.String))
 
 
 def _finding(rule: str, rows: pl.DataFrame, file: str) -> Finding:

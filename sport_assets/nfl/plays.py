@@ -151,9 +151,9 @@ def process_week(input_path: Path, output_path: Path, out: Path) -> WeekReport:
     clean = clean_week(week)
     assert week.output is not None and clean.output is not None
     found = findings.find(
-        _keyed(week.input),
+        _keyed(week.input, week.season),
         clean.input.clean,
-        _keyed(week.output),
+        _keyed(week.output, week.season),
         clean.output.clean,
         files=(week.input.file, week.output.file),
         season=week.season,
@@ -250,12 +250,12 @@ def _orphans(outputs: pl.DataFrame, inputs: pl.DataFrame, clean: pl.DataFrame) -
     )
 
 
-def _keyed(table: RawTable) -> pl.DataFrame:
-    """Rows whose ids and frame can be read, with their line: what is absent here was never in the file."""
-    rows = table.frame.select(FRAME_KEY).with_row_index("line", offset=FIRST_LINE)
-    if table.failures.is_empty() and not any(rows.null_count().row(0)):
-        return rows.filter(pl.col("frame_id").is_between(1, MAX_FRAMES))
-    return rows.drop_nulls().filter(pl.col("frame_id").is_between(1, MAX_FRAMES))
+def _keyed(table: RawTable, season: int | None) -> pl.DataFrame:
+    """Rows whose ids and frame are possible, with their line: what is absent here was never in the file."""
+    possible = pl.all_horizontal(pl.col(PLAYER_KEY) > 0) & pl.col("frame_id").is_between(1, MAX_FRAMES)
+    if season is not None:
+        possible &= _in_season(season)
+    return table.frame.select(FRAME_KEY).with_row_index("line", offset=FIRST_LINE).filter(possible)
 
 
 def _turn(rows: pl.DataFrame) -> pl.DataFrame:

@@ -77,9 +77,6 @@ def read_table(path: Path, schema: pa.DataFrameSchema, what: str) -> RawTable:
     # mistyped.
     texts = [name for name in header if name not in required and types[name] != pl.String]
     plan = {name: pl.String() if name in texts else types[name] for name in header}
-    lines = data.count(b"\n") + (0 if data.endswith(b"\n") else 1) - 1
-    if lines < 1:
-        raise RawFileError(path.name, "it has a header and no rows", f"Replace it by a complete {what}.")
     ragged = False
     try:
         frame = _parse(path.name, data, plan)
@@ -90,12 +87,17 @@ def read_table(path: Path, schema: pa.DataFrameSchema, what: str) -> RawTable:
             ) from error
         ragged = True
         frame = _parse(path.name, data, plan, ragged=True)
-    if len(frame) != lines:
-        raise RawFileError(
-            path.name,
-            f"its {lines} lines make {len(frame)} rows: a quotation mark is not closed or a field holds a line break",
-            "Look for a stray quotation mark.",
-        )
+    if frame.is_empty():
+        raise RawFileError(path.name, "it has a header and no rows", f"Replace it by a complete {what}.")
+    if b'"' in data:  # only a quotation mark can make a row of several lines
+        lines = data.count(b"\n") + (0 if data.endswith(b"\n") else 1) - 1
+        if len(frame) != lines:
+            raise RawFileError(
+                path.name,
+                f"its {lines} lines make {len(frame)} rows: "
+                "a quotation mark is not closed or a field holds a line break",
+                "Look for a stray quotation mark.",
+            )
     found = [empty_failures()]
     original = None
     gaps = frame.select(pl.col(required).null_count()).row(0)
@@ -182,7 +184,7 @@ def read_bytes(path: Path) -> bytes:
             raise RawFileError(path.name, f"the gzip file is damaged ({error})", again) from error
     elif path.suffix == ".gz" and data:
         raise RawFileError(path.name, "it is named .gz but is not gzip", f"{again} Or drop .gz from its name.")
-    if not data.strip():
+    if not data or data.isspace():
         raise RawFileError(path.name, "the file is empty", again)
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise RawFileError(path.name, "it is UTF-16, not UTF-8", "Save it as UTF-8.")
@@ -199,7 +201,8 @@ def read_bytes(path: Path) -> bytes:
 
 def _header(file: str, data: bytes, schema: pa.DataFrameSchema, what: str) -> list[str]:
     """The header's names; RawFileError where they are not those of the schema."""
-    text = data.split(b"\n", 1)[0].decode("utf-8").rstrip("\r")
+    end = data.find(b"\n")
+    text = (data if end < 0 else data[:end]).decode("utf-8").rstrip("\r")
     names = next(csv.reader([text]), [])
     wanted = list(schema.columns)
     missing = [name for name in wanted if name not in names]
