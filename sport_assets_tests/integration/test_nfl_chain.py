@@ -68,18 +68,10 @@ def test_every_asset_is_recorded_down_to_the_raw_files(built: Path) -> None:
     made = materializations(built)
     assert {key for key, _ in made} == {
         f"nfl/{name}"
-        for name in [
-            "raw_tracking",
-            "raw_supplementary",
-            "tracking",
-            "play_context",
-            "play_tensors",
-            "split",
-            "checkpoint",
-            "evaluation",
-            "exported_model",
-            "model_card",
-        ]
+        for name in (
+            *("raw_tracking", "raw_supplementary", "tracking", "play_context", "play_tensors", "split"),
+            *("checkpoint", "evaluation", "exported_model", "model_card"),
+        )
     }
     card = made["nfl/model_card", "sanity|0"]
     seen: set[str] = set()
