@@ -25,9 +25,9 @@ from sport_assets.nfl.synthetic.lines import Key, Lines, Rows, index_rows
 class Defect:
     """One injected defect. `lines` are 1-based lines of `file` as written, the header being line 1.
 
-    They are the damaged or added lines; for something left out they are the lines that show it (the row
-    after a missing
-    frame, the tracked rows of a player without outputs), or none where a whole row is gone without trace.
+    They are the damaged or added lines; for something left out they are the lines that show it (the row after a
+    missing frame, the tracked rows of a player without outputs), or none where a whole row is gone without trace.
+    `also` names further rules that the same damage may break.
     """
 
     kind: str
@@ -39,6 +39,7 @@ class Defect:
     game_id: int
     play_id: int
     what: str
+    also: tuple[str, ...] = ()
 
 
 # kind: (rule, column, new value, what) of a defect in one value of one row of an input file.
@@ -56,6 +57,8 @@ _VALUES: dict[str, tuple[str, str, str, str]] = {
     "orientation_out_of_range": ("o_range", "o", "-15.0", "a negative angle"),
     "yardline_outside_field": ("yardline_range", "absolute_yardline_number", "150", "beyond the end line"),
     "landing_far_outside": ("ball_land_x_range", "ball_land_x", "300.0", "a landing point far from the field"),
+    "landing_far_beside": ("ball_land_y_range", "ball_land_y", "-200.0", "a landing point far from the field"),
+    "no_frames_to_predict": ("num_frames_output_range", "num_frames_output", "0", "no frame in the air"),
     "unknown_role": ("player_role_vocabulary", "player_role", "Mascot", "a role outside the vocabulary"),
     "unknown_direction": ("play_direction_vocabulary", "play_direction", "up", "a direction outside the vocabulary"),
     "unknown_side": ("player_side_vocabulary", "player_side", "Bench", "a side outside the vocabulary"),
@@ -71,6 +74,10 @@ _SITUATIONS: dict[str, tuple[str, str, str, str]] = {
 # kind: rule, for defects of several values, rows or tables.
 _OTHERS: dict[str, str] = {
     "truncated_line": "field_count",
+    "side_of_the_other_team": "role_side_mismatch",
+    "negative_id": "id_not_positive",
+    "frame_before_the_first": "frame_id_range",
+    "game_of_another_season": "game_of_another_season",
     "duplicate_row": "duplicate_frame",
     "conflicting_row": "conflicting_frame",
     "missing_frame": "frame_gap",
@@ -91,8 +98,13 @@ _OTHERS: dict[str, str] = {
     "duplicate_output_row": "duplicate_frame",
     "missing_output_frame": "output_frame_gap",
     "jump_at_throw": "jump_at_throw",
-    "supplementary_missing_play": "play_without_supplementary",
+    "supplementary_missing_play": "play_without_context",
     "duplicate_supplementary_row": "duplicate_play",
+}
+# A row on its own is also a player whose frames do not start at 1, and so on.
+_ALSO: dict[str, tuple[str, ...]] = {
+    "frame_before_the_first": ("first_frame_not_1",),
+    "game_of_another_season": ("first_frame_not_1", "game_of_another_week"),
 }
 _VALUES_PER_PLAY = 4
 KINDS = (*_VALUES, *_SITUATIONS, *_OTHERS)
@@ -155,7 +167,7 @@ def inject(
         rule = _RULES[mark.kind]
         found.append(
             Defect(mark.kind, rule, names[mark.table], tuple(lines), mark.column, mark.value,
-                   int(mark.play[0]), int(mark.play[1]), mark.what)
+                   int(mark.play[0]), int(mark.play[1]), mark.what, _ALSO.get(mark.kind, ()))
         )  # fmt: skip
     return {table: result[0] for table, result in done.items()}, found
 
@@ -184,7 +196,7 @@ def _row(kind: str, play: Key, files: Mapping[str, Lines], week: Rows, rng: np.r
     if kind.endswith("supplementary_row") or kind == "supplementary_missing_play":
         return _supplementary(kind, play, files["supplementary"], week)
     if kind in _OUTPUTS:
-        return _outputs(kind, play, files["output"], week, rng)
+        return _outputs(kind, play, files["output"], files["input"], week, rng)
     return _tracking(kind, play, files["input"], week, rng)
 
 
@@ -206,6 +218,15 @@ def _tracking(kind: str, play: Key, file: Lines, week: Rows, rng: np.random.Gene
     if kind == "truncated_line":
         file.replaced[index] = ",".join(file.lines[index].split(",")[:-6])
         return mark("the line ends six fields early", (index,))
+    if kind == "side_of_the_other_team":
+        defends = file.cells(index)[file.columns.index("player_role")] == "Defensive Coverage"
+        return changed("role and side contradict", (index,), "player_side", "Offense" if defends else "Defense")
+    if kind in _STRAYS:
+        column, value = _STRAYS[kind]
+        value = value or f"{int(play[0][:4]) - 4}{play[0][4:]}"
+        # An extra row: changing the id of a row of the play would leave a gap there.
+        file.added[rows[-1]] = [file.edited(rows[-1], **{column: value})]
+        return mark(f"a stray row with {column} {value}", (), rows[-1], column, value)
     if kind == "duplicate_row":
         file.added[index] = [file.lines[index]]
         return mark("the same row twice", (), index)
@@ -242,6 +263,11 @@ def _tracking(kind: str, play: Key, file: Lines, week: Rows, rng: np.random.Gene
     return changed("two frames more than the output has", every, "num_frames_output", str(frames + 2))
 
 
+_STRAYS = {
+    "negative_id": ("nfl_id", "-7"),
+    "frame_before_the_first": ("frame_id", "0"),
+    "game_of_another_season": ("game_id", ""),
+}
 _OUTPUTS = (
     "player_without_outputs",
     "play_without_outputs",
@@ -256,7 +282,7 @@ _NEEDS_TWO = ("player_without_outputs",)
 _NOBODY, _NO_PLAY = "99999", "99999"
 
 
-def _outputs(kind: str, play: Key, file: Lines, week: Rows, rng: np.random.Generator) -> _Mark:
+def _outputs(kind: str, play: Key, file: Lines, tracking: Lines, week: Rows, rng: np.random.Generator) -> _Mark:
     """Damage to the output, and to what joins it to the input."""
     outputs, players = week.outputs[play], week.players[play]
     predicted = sorted(outputs)[int(rng.integers(len(outputs)))]
@@ -271,15 +297,17 @@ def _outputs(kind: str, play: Key, file: Lines, week: Rows, rng: np.random.Gener
         tracked = tuple(row for name in outputs for row in players[name])
         return _Mark(kind, "input", play, "the output has no row of this play", tracked, None,
                      "player_to_predict", "True")  # fmt: skip
-    if kind in ("output_without_input", "output_without_play", "output_of_unflagged_player"):
+    if kind == "output_of_unflagged_player":
+        name = next(name for name in players if name not in outputs)
+        last = dict(zip(tracking.columns, tracking.cells(players[name][-1]), strict=True))
+        # He stands where he was last seen: only the flag is wrong.
+        file.added[rows[-1]] = [file.edited(row, nfl_id=name, x=last["x"], y=last["y"]) for row in rows]
+        return _Mark(kind, "output", play, "output of a player who is not to be predicted", (), rows[-1],
+                     "nfl_id", name)  # fmt: skip
+    if kind in ("output_without_input", "output_without_play"):
         column, value, what = {
             "output_without_input": ("nfl_id", _NOBODY, "output of a player who is not in the input"),
             "output_without_play": ("play_id", _NO_PLAY, "output of a play that is not in the input"),
-            "output_of_unflagged_player": (
-                "nfl_id",
-                next(name for name in players if name not in outputs),
-                "output of a player who is not to be predicted",
-            ),
         }[kind]
         file.added[rows[-1]] = [file.edited(row, **{column: value}) for row in rows]
         return _Mark(kind, "output", play, what, (), rows[-1], column, value)
