@@ -36,6 +36,9 @@ def code_version(
         _collect(module, function or None, tuple(packages), pieces)
     digest = hashlib.sha256()
     for name in sorted(pieces):
+        module, _, function = name.partition(":")
+        if function and f"{module}:" in pieces:
+            continue  # the whole module counts already, in whichever order it was found
         digest.update(f"{name}\0{pieces[name]}\0".encode())
     for path in sorted(data_files):
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
@@ -53,8 +56,10 @@ def _collect(module: str, function: str | None, packages: tuple[str, ...], piece
         nodes: list[ast.stmt] = list(source.tree.body)
     else:
         nodes = _named(source, function)
-    pieces[label] = "\n".join(ast.unparse(_without_docstrings(node)) for node in nodes)
-    for imported in _imports(nodes, source, packages):
+    pieces[label] = "\n".join(ast.unparse(node) for node in nodes)
+    package = module.rpartition(".")[0]  # importing a module runs its package as well
+    above = [package] if _inside(package, packages) else []
+    for imported in above + _imports(nodes, source, packages):
         _collect(imported, None, packages, pieces)
 
 
@@ -67,7 +72,7 @@ def _named(source: _Module, function: str) -> list[ast.stmt]:
     if function not in definitions:
         raise LookupError(f"{source.name} defines no {function}")
     wanted: dict[int, ast.stmt] = {}
-    todo = [function]
+    todo = [function, "*"]  # what a star import brings cannot be told from its text
     seen: set[str] = set()
     while todo:
         name = todo.pop()
@@ -81,6 +86,7 @@ def _named(source: _Module, function: str) -> list[ast.stmt]:
 
 
 def _bound(node: ast.stmt) -> list[str]:
+    """The names that a top-level statement gives a meaning to, or may change."""
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         return [node.name]
     if isinstance(node, ast.Assign):
@@ -91,14 +97,21 @@ def _bound(node: ast.stmt) -> list[str]:
         return [(alias.asname or alias.name).split(".")[0] for alias in node.names]
     if isinstance(node, ast.ImportFrom):
         return [alias.asname or alias.name for alias in node.names]
-    return []
+    # a block (if, try, with, for), `TABLE += …`, `TABLE.update(…)`: whatever it names, it may have changed
+    names = [name for child in ast.iter_child_nodes(node) if isinstance(child, ast.stmt) for name in _bound(child)]
+    names += [name for handler in getattr(node, "handlers", []) for child in handler.body for name in _bound(child)]
+    return names + [child.id for child in ast.walk(node) if isinstance(child, ast.Name)]
+
+
+def _inside(module: str, packages: tuple[str, ...]) -> bool:
+    return any(module == p or module.startswith(p + ".") for p in packages) and _find(module) is not None
 
 
 def _imports(nodes: Iterable[ast.stmt], source: _Module, packages: tuple[str, ...]) -> list[str]:
     """Modules inside ``packages`` that are imported anywhere in ``nodes``, also inside functions."""
 
     def counts(module: str) -> bool:
-        return any(module == p or module.startswith(p + ".") for p in packages) and _find(module) is not None
+        return _inside(module, packages)
 
     found: list[str] = []
     for node in nodes:
@@ -143,15 +156,14 @@ def _find(module: str) -> _Module | None:
         path = Path(spec.origin) if spec.origin else None
     if path is None or path.suffix != ".py":
         return None
-    return _Module(module, path, ast.parse(path.read_text(encoding="utf-8")))
+    return _Module(module, path, _without_docstrings(ast.parse(path.read_text(encoding="utf-8"))))
 
 
-def _without_docstrings(node: ast.stmt) -> ast.stmt:
-    for child in ast.walk(node):
-        body = getattr(child, "body", None)
-        if not isinstance(body, list) or not body or not isinstance(child, ast.ClassDef | ast.FunctionDef):
+def _without_docstrings(tree: ast.Module) -> ast.Module:
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             continue
-        first = body[0]
+        first = node.body[0] if node.body else None
         if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
-            child.body = body[1:] or [ast.Pass()]
-    return node
+            node.body = node.body[1:] or [ast.Pass()]
+    return tree

@@ -31,3 +31,7 @@ class StoreDamaged(LineageError):
 
 class ChainBroken(LineageError):
     """The records do not follow one another by hash."""
+
+
+class LedgerDamaged(LineageError):
+    """The ledger's file cannot be read; it can be made anew from the records."""

@@ -5,9 +5,12 @@ alone hold the chain, and this SQLite index can be rebuilt from them. Belongs he
 Must not come here: what may be read (``gate``).
 """
 
+import itertools
 import os
+import re
 import secrets
-from collections.abc import Iterator
+import sqlite3
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,9 +20,11 @@ import sqlalchemy as sa
 from filelock import FileLock
 from pydantic import ValidationError
 
-from sport_assets.lineage.digest import sha256_text
-from sport_assets.lineage.errors import ChainBroken
+from sport_assets.lineage.digest import sha256_bytes
+from sport_assets.lineage.durable import make_folders, write_durably
+from sport_assets.lineage.errors import ChainBroken, LedgerDamaged
 from sport_assets.lineage.home import Home
+from sport_assets.lineage.index import ENTRIES, FILES, INPUTS, METADATA, RAW_DIGESTS, file_traits, open_engine
 from sport_assets.lineage.manifest import (
     Checked,
     Event,
@@ -32,50 +37,8 @@ from sport_assets.lineage.manifest import (
 
 ORPHANED = "orphaned"
 _GENESIS = "GENESIS"
-_METADATA = sa.MetaData()
-
-ENTRIES = sa.Table(
-    "entries",
-    _METADATA,
-    sa.Column("seq", sa.Integer, primary_key=True),
-    sa.Column("id", sa.String, nullable=False, unique=True),
-    sa.Column("kind", sa.String, nullable=False),
-    sa.Column("at", sa.String, nullable=False),
-    sa.Column("key", sa.String),
-    sa.Column("partition", sa.String),
-    sa.Column("version", sa.String, index=True),
-    sa.Column("subject", sa.String, index=True),
-    sa.Column("run_id", sa.String),
-    sa.Column("hash", sa.String, nullable=False, unique=True),
-    sa.Column("file", sa.String, nullable=False),
-    sa.Index("entries_of_partition", "key", "partition", "seq"),
-)
-INPUTS = sa.Table(
-    "inputs",
-    _METADATA,
-    sa.Column("seq", sa.Integer, nullable=False, index=True),
-    sa.Column("record", sa.String, nullable=False, index=True),
-    sa.Column("key", sa.String, nullable=False),
-    sa.Column("partition", sa.String),
-    sa.Column("version", sa.String, nullable=False),
-)
-FILES = sa.Table(
-    "files",
-    _METADATA,
-    sa.Column("seq", sa.Integer, nullable=False, index=True),
-    sa.Column("raw", sa.Boolean, nullable=False),
-    sa.Column("path", sa.String, nullable=False),
-    sa.Column("sha256", sa.String, nullable=False, index=True),
-)
-# A cache beside the chain, not part of it: what a raw file's bytes hashed to when it had this size and time.
-RAW_HASHES = sa.Table(
-    "raw_hashes",
-    _METADATA,
-    sa.Column("path", sa.String, primary_key=True),
-    sa.Column("size", sa.Integer, nullable=False),
-    sa.Column("mtime_ns", sa.Integer, nullable=False),
-    sa.Column("sha256", sa.String, nullable=False),
-)
+_INPUT_COLUMNS = {"key", "partition", "version", "record"}
+_RECORD_FILE = re.compile(r"(\d{8,})-[0-9a-f]{12}\.json")
 
 
 class Head(NamedTuple):
@@ -83,6 +46,15 @@ class Head(NamedTuple):
 
     seq: int
     hash: str
+
+
+class _Entry(NamedTuple):
+    """A record on its way into the index: its place, its file's hash, the event itself and the file."""
+
+    seq: int
+    hash: str
+    event: Event
+    path: Path
 
 
 @dataclass(frozen=True)
@@ -95,24 +67,36 @@ class Reconciled:
 
 
 class Ledger:
-    """The records of one home. Opening it creates what is missing and adopts or sets aside stray record files."""
+    """The records of one home. Opening it creates what is missing and adopts or sets aside stray record files.
+
+    Raises ``LedgerDamaged`` when the index is no SQLite file any more, and ``ChainBroken``, changing nothing, when
+    records are ahead of the index but do not follow it: the index was lost or is an old copy, and a record as well.
+    """
 
     def __init__(self, home: Home) -> None:
         self.home = home
-        home.records.mkdir(parents=True, exist_ok=True)
-        self._engine = _engine(home.ledger)
-        with FileLock(home.root / "ledger.lock"):  # two processes may open a brand-new home at once
-            with self._writing() as connection:
-                _METADATA.create_all(connection)
-            self._genesis = self._read_or_make_genesis()
-        self.opened = self._reconcile_if_needed()
+        make_folders(home.records)
+        self._engine = open_engine(home.ledger)
+        try:
+            with FileLock(home.root / "ledger.lock"):  # two processes may open a brand-new home at once
+                with self._writing() as connection:
+                    METADATA.create_all(connection)
+                self._genesis = self._read_or_make_genesis()
+            self.opened = self._reconcile_if_needed()
+        except (sa.exc.DatabaseError, sqlite3.DatabaseError) as error:
+            if isinstance(error, sa.exc.OperationalError | sqlite3.OperationalError):
+                raise  # busy, full or read-only: not damaged
+            raise LedgerDamaged(
+                f"{home.ledger}: damaged ({error.args[0]}). Move it aside, with its -wal and -shm if they are "
+                "there; the next command makes it anew from the records."
+            ) from error
 
     @classmethod
     def rebuilt(cls, home: Home) -> "Ledger":
         """The ledger made anew from the records; an index that SQLite cannot read is set aside first."""
         try:
             ledger = cls(home)
-        except sa.exc.DatabaseError:
+        except LedgerDamaged:  # never a busy one: another process may be writing it
             for path in home.root.glob(f"{home.ledger.name}*"):
                 os.replace(path, path.with_name(f"damaged-{secrets.token_hex(4)}-{path.name}"))
             return cls(home)
@@ -134,24 +118,39 @@ class Ledger:
         with self._writing() as connection:
             head = self._head(connection)
             while (stray := self._stray_next(head)) is not None:
-                head = self._adopt(connection, head, stray)
+                head = self._insert(connection, [self._next(head, stray)])
             complete = event.model_copy(update={"id": _record_id(head), "previous": head.hash})
-            text = complete.model_dump_json(indent=1)
-            parse_event(text)  # what cannot be read again must not be written
+            data = complete.model_dump_json(indent=1).encode()
+            parse_event(data)  # what cannot be read again must not be written
             path = self._record_path(complete)
-            _write_durably(path, text)
-            self._insert(connection, head, complete, sha256_text(text), path)
+            try:
+                write_durably(path, data)
+                self._insert(connection, [_Entry(head.seq + 1, sha256_bytes(data), complete, path)])
+            except BaseException:
+                path.unlink(missing_ok=True)  # the caller is told that it failed, so nobody may adopt it
+                raise
         return complete
 
     def rebuild(self) -> Reconciled:
         """Make the index anew from ``records/`` alone.
 
-        Raises ``ChainBroken``, and changes nothing, when a record between two others is missing or was altered.
+        Raises ``ChainBroken``, and changes nothing, when a record between two others is missing or was altered, or
+        when the index remembers a record that is gone or had another content.
         """
         with self._writing() as connection:
+            remembered = self._hashes(connection)
             for table in (ENTRIES, INPUTS, FILES):
                 connection.execute(sa.delete(table))
-            return self._reconcile(connection, set_aside=False)
+            found = self._reconcile(connection, set_aside=False)
+            now = self._hashes(connection)
+            lost = sorted(record_id for record_id, digest in remembered.items() if now.get(record_id) != digest)
+            if lost:
+                raise ChainBroken(
+                    f"{len(lost)} records that the index remembers are gone or altered, the first {lost[0]}. Nothing "
+                    "was changed. Restore them from a backup; or, to give them up, move ledger.sqlite aside: the next "
+                    "command makes it anew from the records."
+                )
+        return found
 
     # -- reading ----------------------------------------------------------------------------------------------------
 
@@ -173,7 +172,7 @@ class Ledger:
         if not path.exists():
             raise ChainBroken(f"{path}: the record file of {entry.id} is gone; restore it from a backup")
         data = path.read_bytes()
-        found = sha256_text(data.decode("utf-8", "replace"))
+        found = sha256_bytes(data)
         if found != entry.hash:
             raise ChainBroken(f"{path}: altered since it was recorded (expected {entry.hash}, found {found})")
         return parse_event(data)
@@ -218,19 +217,19 @@ class Ledger:
         events = (self.load(row) for row in self.entries(ENTRIES.c.kind == "withdrawn"))
         return [event for event in events if isinstance(event, Withdrawn) and event.id not in restored]
 
-    def raw_hash(self, path: str, size: int, mtime_ns: int) -> str | None:
-        """The cached SHA-256 of a raw file that has this size and modification time."""
-        query = sa.select(RAW_HASHES.c.sha256).where(
-            RAW_HASHES.c.path == path, RAW_HASHES.c.size == size, RAW_HASHES.c.mtime_ns == mtime_ns
+    def raw_digest(self, path: str, stat: os.stat_result) -> str | None:
+        """The kept SHA-256 of a raw file that has this size and these times."""
+        query = sa.select(RAW_DIGESTS.c.sha256).where(
+            RAW_DIGESTS.c.path == path, *(RAW_DIGESTS.c[name] == value for name, value in file_traits(stat).items())
         )
         with self._reading() as connection:
             return connection.execute(query).scalar_one_or_none()
 
-    def keep_raw_hash(self, path: str, size: int, mtime_ns: int, sha256: str) -> None:
+    def keep_raw_digest(self, path: str, stat: os.stat_result, sha256: str) -> None:
         """Remember a raw file's SHA-256."""
         with self._writing() as connection:
-            connection.execute(sa.delete(RAW_HASHES).where(RAW_HASHES.c.path == path))
-            connection.execute(sa.insert(RAW_HASHES).values(path=path, size=size, mtime_ns=mtime_ns, sha256=sha256))
+            connection.execute(sa.delete(RAW_DIGESTS).where(RAW_DIGESTS.c.path == path))
+            connection.execute(sa.insert(RAW_DIGESTS).values(path=path, sha256=sha256, **file_traits(stat)))
 
     # -- inside -----------------------------------------------------------------------------------------------------
 
@@ -258,39 +257,62 @@ class Ledger:
         found = list(self.home.records.glob(f"[0-9]*/{_record_id(head)}.json"))
         return found[0] if found else None
 
-    def _adopt(self, connection: sa.Connection, head: Head, path: Path) -> Head:
-        text = path.read_text(encoding="utf-8")
-        event = parse_event(text)
+    def _hashes(self, connection: sa.Connection) -> dict[str, str]:
+        return {row.id: row.hash for row in connection.execute(sa.select(ENTRIES.c.id, ENTRIES.c.hash))}
+
+    def _next(self, head: Head, path: Path) -> _Entry:
+        """A record file as the entry after ``head``. Raises ``ChainBroken`` when it is not."""
+        data = path.read_bytes()
+        try:
+            event = parse_event(data)
+        except ValidationError as error:
+            raise ChainBroken(
+                f"{path}: cannot be read as a record; move it aside ({error.error_count()} errors)"
+            ) from error
         if event.previous != head.hash or event.id != path.stem:
             raise ChainBroken(f"{path}: this record does not follow the ledger's head {head.hash}; move it aside")
-        return self._insert(connection, head, event, sha256_text(text), path)
+        return _Entry(head.seq + 1, sha256_bytes(data), event, path)
 
-    def _insert(self, connection: sa.Connection, head: Head, event: Event, digest: str, path: Path) -> Head:
-        seq = head.seq + 1
-        subject = event.subject if isinstance(event, Checked | Overridden | Restored) else None
-        connection.execute(
-            sa.insert(ENTRIES).values(
-                seq=seq,
-                id=event.id,
-                kind=event.kind,
-                at=event.at.isoformat(),
-                key=getattr(event, "key", None),
-                partition=getattr(event, "partition", None),
-                version=getattr(event, "version", None),
-                subject=subject,
-                run_id=getattr(event, "run_id", None),
-                hash=digest,
-                file=path.relative_to(self.home.records).as_posix(),
-            )
-        )
-        if isinstance(event, Materialization):
-            if event.inputs:
-                connection.execute(sa.insert(INPUTS), [{"seq": seq, **i.model_dump()} for i in event.inputs])
-            files = [{"seq": seq, "raw": False, "path": f.path, "sha256": f.sha256} for f in event.files]
-            files += [{"seq": seq, "raw": True, "path": f.path, "sha256": f.sha256} for f in event.raw_files]
-            if files:
-                connection.execute(sa.insert(FILES), files)
-        return Head(seq, digest)
+    def _follow(self, head: Head, strays: dict[str, Path]) -> Iterator[_Entry]:
+        """The records that follow ``head`` one after the other, as far as they do (``strays``: files by record id)."""
+        while (path := strays.get(_record_id(head))) is not None:
+            try:
+                entry = self._next(head, path)
+            except ChainBroken:
+                return
+            yield entry
+            head = Head(entry.seq, entry.hash)
+
+    def _insert(self, connection: sa.Connection, added: list[_Entry]) -> Head:
+        """Enter records in bulk; the last one becomes the head."""
+        inputs: list[dict[str, Any]] = []
+        files: list[dict[str, Any]] = []
+        for seq, _, event, _ in added:
+            if isinstance(event, Materialization):
+                inputs += [{"seq": seq, **ref.model_dump(include=_INPUT_COLUMNS)} for ref in event.inputs]
+                files += [{"seq": seq, "raw": False, "path": f.path, "sha256": f.sha256} for f in event.files]
+                files += [{"seq": seq, "raw": True, "path": f.path, "sha256": f.sha256} for f in event.raw_files]
+        rows = [self._row(entry) for entry in added]
+        for table, values in ((ENTRIES, rows), (INPUTS, inputs), (FILES, files)):
+            if values:
+                connection.execute(sa.insert(table), values)
+        return Head(added[-1].seq, added[-1].hash)
+
+    def _row(self, entry: _Entry) -> dict[str, Any]:
+        event = entry.event
+        return {
+            "seq": entry.seq,
+            "id": event.id,
+            "kind": event.kind,
+            "at": event.at.isoformat(),
+            "key": getattr(event, "key", None),
+            "partition": getattr(event, "partition", None),
+            "version": getattr(event, "version", None),
+            "subject": event.subject if isinstance(event, Checked | Overridden | Restored) else None,
+            "run_id": getattr(event, "run_id", None),
+            "hash": entry.hash,
+            "file": entry.path.relative_to(self.home.records).as_posix(),
+        }
 
     def _reconcile_if_needed(self) -> Reconciled:
         if self._counts_agree():
@@ -312,37 +334,44 @@ class Ledger:
             path.relative_to(self.home.records).as_posix(): path for year in self._years() for path in year.iterdir()
         }
         stray = {name: path for name, path in files.items() if name not in known}
-        adopted: list[str] = []
-        head = self._head(connection)
-        by_stem = {path.stem: (name, path) for name, path in stray.items() if path.suffix == ".json"}
-        while _record_id(head) in by_stem:
-            name, path = by_stem.pop(_record_id(head))
-            try:
-                head = self._adopt(connection, head, path)
-            except (ChainBroken, ValidationError, UnicodeDecodeError):
-                break
-            adopted.append(path.stem)
-            del stray[name]
         for name, path in list(stray.items()):
             if path.name.startswith(".") and path.suffix == ".tmp":  # a record whose writing never ended
                 path.unlink()
                 del stray[name]
-        if stray and not set_aside:
+        head = self._head(connection)
+        adopted: list[str] = []
+        for batch in _batches(
+            self._follow(head, {path.stem: path for path in stray.values() if path.suffix == ".json"})
+        ):
+            head = self._insert(connection, batch)
+            adopted += [entry.event.id for entry in batch]
+            for entry in batch:
+                del stray[entry.path.relative_to(self.home.records).as_posix()]
+        if stray and (not set_aside or _left_behind(stray, head, bool(known))):
             raise ChainBroken(
                 f"{len(stray)} of {len(files)} record files do not follow the chain, the first after record "
                 f"{head.seq}: {min(stray)}. A record before it is missing or altered. Nothing was changed; restore "
                 "the record from a backup, or move these files aside to give them up."
             )
         for name, path in stray.items():
-            target = self.home.records / ORPHANED / name.replace("/", "-")
-            target.parent.mkdir(exist_ok=True)
-            os.replace(path, target)
+            self._set_aside(name, path)
         return Reconciled(adopted, sorted(stray), sorted(known[name] for name in known.keys() - files.keys()))
 
+    def _set_aside(self, name: str, path: Path) -> None:
+        folder = self.home.records / ORPHANED
+        folder.mkdir(exist_ok=True)
+        target, number = folder / name.replace("/", "-"), 1
+        while target.exists():  # an earlier one of this name is kept as well
+            target, number = folder / f"{name.replace('/', '-')}.{number}", number + 1
+        os.rename(path, target)
+
     def _read_or_make_genesis(self) -> str:
+        """The hash that the first record names. Lost, it is found in that record again; only a new home makes one."""
         path = self.home.records / _GENESIS
         if not path.exists():
-            _write_durably(path, secrets.token_hex(32))
+            first = next(self.home.records.glob("[0-9]*/00000001-*.json"), None)
+            genesis = parse_event(first.read_bytes()).previous if first else secrets.token_hex(32)
+            write_durably(path, genesis.encode())
         return path.read_text(encoding="utf-8").strip()
 
 
@@ -355,39 +384,16 @@ def _record_id(head: Head) -> str:
     return f"{head.seq + 1:08d}-{head.hash[:12]}"
 
 
-def _write_durably(path: Path, text: str) -> None:
-    """Write a file so that it is there whole, or not at all, also after a power loss."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+def _batches(entries: Iterable[_Entry], size: int = 2000) -> Iterator[list[_Entry]]:
+    remaining = iter(entries)
+    while batch := list(itertools.islice(remaining, size)):
+        yield batch
 
 
-def _engine(path: Path) -> sa.Engine:
-    """SQLite in WAL mode whose write transactions take the lock at once (deferred ones fork the chain or fail)."""
-    engine = sa.create_engine(f"sqlite:///{path}", connect_args={"timeout": 60.0, "check_same_thread": False})
+def _left_behind(stray: Iterable[str], head: Head, has_entries: bool) -> bool:
+    """Whether stray files are a later part of this chain, which must not be set aside: a record before them is lost.
 
-    @sa.event.listens_for(engine, "connect")
-    def _configure(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None  # transactions are begun below, not by the driver
-        cursor = connection.cursor()
-        cursor.execute("PRAGMA busy_timeout=60000")
-        cursor.execute("PRAGMA journal_mode=WAL")
-        # the record files are fsynced; a lost last entry is adopted again from its file
-        cursor.execute("PRAGMA synchronous=NORMAL")
-        cursor.close()
-
-    @sa.event.listens_for(engine, "begin")
-    def _begin(connection: sa.Connection) -> None:
-        immediate = connection.get_execution_options().get("writes")
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
-
-    return engine
+    A single record after the head that does not follow is none; with an index that was lost, every record is.
+    """
+    numbers = [int(match[1]) for name in stray if (match := _RECORD_FILE.fullmatch(name.rsplit("/", 1)[-1]))]
+    return any(number > head.seq + 1 or not has_entries for number in numbers)

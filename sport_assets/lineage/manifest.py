@@ -16,16 +16,21 @@ SCHEMA_VERSION: Literal[1] = 1
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # JSON has no NaN: it stays readable as text, rather than turn into null
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
 
 
 class InputRef(_Frozen):
-    """A version that was read: which asset and partition, which content, and the record that published it."""
+    """A version that was read: which asset and partition, which content, and the record that published it.
+
+    ``pinned``: it was asked for by digest, so a newer version of the partition does not outdate the reader.
+    """
 
     key: str
     partition: str | None
     version: str
     record: str
+    pinned: bool = False
 
 
 class RawFile(_Frozen):

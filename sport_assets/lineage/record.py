@@ -13,6 +13,9 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, Final
 
+from pydantic import ValidationError
+from pydantic_core import PydanticSerializationError
+
 from sport_assets.lineage.checks import CheckResult
 from sport_assets.lineage.digest import canonical_json
 from sport_assets.lineage.environment import environment
@@ -20,7 +23,7 @@ from sport_assets.lineage.errors import GateRefused, LineageError, RawFileChange
 from sport_assets.lineage.gate import admit, readable
 from sport_assets.lineage.home import Home
 from sport_assets.lineage.ledger import ENTRIES, Ledger
-from sport_assets.lineage.manifest import InputRef, Materialization, RawFile, RecordedCheck
+from sport_assets.lineage.manifest import InputRef, Materialization, RawFile, RecordedCheck, parse_event
 from sport_assets.lineage.raw import RawFiles
 from sport_assets.lineage.store import Store
 
@@ -177,7 +180,7 @@ class Record:
         self.device, self.threads = "cpu", 1
         self.seed = seed
         self._code_version, self._config, self._run_id = code_version, config, run_id
-        self._inputs: dict[tuple[str, str | None], InputRef] = {}
+        self._inputs: dict[tuple[str, str | None, str], InputRef] = {}
         self._raw_files: dict[str, RawFile] = {}
         self._raw_reads: dict[str, RawFile] = {}
         self._checks: dict[str, CheckResult] = {}
@@ -190,23 +193,27 @@ class Record:
         return self._note(self.lineage.read(key, wanted))
 
     def read_version(self, key: str, version: str) -> Input:
-        """Read one version by digest through the gate and note it."""
-        return self._note(self.lineage.read_version(key, version))
+        """Read one version by digest through the gate and note it, as pinned."""
+        return self._note(self.lineage.read_version(key, version), pinned=True)
 
     def read_again(self, ref: InputRef) -> Input:
         """Read the very version that another record read, through the gate, and note it."""
         return self._note(self.lineage.read_record(ref.record))
 
-    def _note(self, found: Input) -> Input:
-        self._inputs[found.ref.key, found.ref.partition] = found.ref
+    def _note(self, found: Input, *, pinned: bool = False) -> Input:
+        self._unpublished("read")
+        ref = found.ref.model_copy(update={"pinned": pinned})
+        self._inputs.setdefault((ref.key, ref.partition, ref.version), ref)
         for file in found.materialization.raw_files:
             self._raw_reads[file.path] = file
         return found
 
     @property
     def inputs(self) -> list[InputRef]:
-        """What was read so far, sorted by key and partition."""
-        return sorted(self._inputs.values(), key=lambda ref: (ref.key, ref.partition or ""))
+        """What was read so far, sorted by key, partition and version."""
+        return [
+            ref for _, ref in sorted(self._inputs.items(), key=lambda item: (item[0][0], item[0][1] or "", item[0][2]))
+        ]
 
     def register_raw(self, relative_paths: Sequence[str]) -> list[RawFile]:
         """Record raw files by digest; their list becomes this version's content (``raw_files.json``)."""
@@ -218,16 +225,22 @@ class Record:
 
     def output(self, name: str) -> Path:
         """Where to write one file of the output; its folders exist."""
+        self._unpublished("write")
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
 
     def take_folder(self, folder: Path) -> None:
         """Take all files of a finished working folder into the output (copied: the working folder stays)."""
+        self._unpublished("write")
         shutil.copytree(folder, self.folder, dirs_exist_ok=True)
+        for path in [self.folder, *self.folder.rglob("*")]:
+            if path.is_dir():
+                path.chmod(0o755)  # copied from a read-only version, it still has to be written to
 
     def check(self, results: CheckResult | Iterable[CheckResult]) -> None:
         """Note check results. They belong to the record, so they come before ``publish``."""
+        self._unpublished("check")
         for result in [results] if isinstance(results, CheckResult) else results:
             if result.name in self._checks:
                 raise LineageError(f"{self.key}: check {result.name} was noted twice")
@@ -235,6 +248,7 @@ class Record:
 
     def quarantined(self, rows: int) -> None:
         """Add to the number of rows that were set aside."""
+        self._unpublished("quarantine")
         self._quarantined_rows += rows
 
     def publish(self, *, rows: int | None = None, facts: Mapping[str, Any] | None = None) -> Published:
@@ -242,38 +256,53 @@ class Record:
 
         ``rows`` is the number of rows (or samples) in it; ``facts`` are JSON-able numbers and texts for audits.
         """
-        if self.published is not None:
-            raise LineageError(f"{self.key}: published twice")
+        self._unpublished("publish")
+        draft = self._draft(rows, facts)  # what cannot be recorded is refused before anything is visible
         for file in self._raw_reads.values():
             if self.lineage.raw.register(file.path) != file:
                 raise RawFileChanged(f"{self.lineage.raw.path(file.path)}: changed while {self.key} read it; run again")
         version, files = self.lineage.store.publish(self.folder, self.key, self.partition)
-        checks = [RecordedCheck.of(result) for result in self._checks.values()]
-        rejected = any(check.blocking and not check.passed for check in checks)
-        event = Materialization(
-            kind="rejected" if rejected else "materialized",
-            key=self.key,
-            partition=self.partition,
-            version=version,
-            files=files,
-            inputs=self.inputs,
-            raw_files=[file for _, file in sorted(self._raw_files.items())],
-            code_version=self._code_version,
-            config=self._config,
-            seed=self.seed,
-            checks=checks,
-            rows=rows,
-            quarantined_rows=self._quarantined_rows,
-            facts=dict(facts or {}),
-            run_id=self._run_id,
-            environment=environment(self.device, self.threads),
-            started=self._started,
-            ended=datetime.now(UTC),
-        )
+        event = draft.model_copy(update={"version": version, "files": files, "ended": datetime.now(UTC)})
         recorded = self.lineage.ledger.append(event)
         assert isinstance(recorded, Materialization)
         self.published = Published(recorded, self.lineage.store.folder(self.key, self.partition, version))
         return self.published
+
+    def _draft(self, rows: int | None, facts: Mapping[str, Any] | None) -> Materialization:
+        """The record without version and files. Raises ``LineageError`` when something in it is not JSON-able."""
+        checks = [RecordedCheck.of(result) for result in self._checks.values()]
+        rejected = any(check.blocking and not check.passed for check in checks)
+        try:
+            draft = Materialization(
+                kind="rejected" if rejected else "materialized",
+                key=self.key,
+                partition=self.partition,
+                version="",
+                files=[],
+                inputs=self.inputs,
+                raw_files=[file for _, file in sorted(self._raw_files.items())],
+                code_version=self._code_version,
+                config=self._config,
+                seed=self.seed,
+                checks=checks,
+                rows=rows,
+                quarantined_rows=self._quarantined_rows,
+                facts=dict(facts or {}),
+                run_id=self._run_id,
+                environment=environment(self.device, self.threads),
+                started=self._started,
+                ended=datetime.now(UTC),
+            )
+            parse_event(draft.model_dump_json())
+        except (ValidationError, PydanticSerializationError) as error:
+            raise LineageError(
+                f"{self.key}: facts, configuration or checks cannot be recorded as JSON: {error}"
+            ) from error
+        return draft
+
+    def _unpublished(self, doing: str) -> None:
+        if self.published is not None:
+            raise LineageError(f"{self.key}: already published; nothing can be added to its record ({doing})")
 
     @property
     def checks(self) -> list[CheckResult]:

@@ -40,7 +40,7 @@ def why_stale(
         return "code changed"
     if canonical_json(latest.config) != canonical_json(dict(config)):
         return "configuration changed"
-    recorded = {(ref.key, ref.partition): ref.version for ref in latest.inputs}
+    recorded = {(ref.key, ref.partition): ref.version for ref in latest.inputs if not ref.pinned}
     for wanted in expected_inputs:
         if wanted not in recorded:
             return f"new input {_name(*wanted)}"

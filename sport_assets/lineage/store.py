@@ -6,6 +6,7 @@ of who published what (``ledger``).
 
 import os
 import shutil
+import stat
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,7 @@ from urllib.parse import quote
 from filelock import FileLock, Timeout
 
 from sport_assets.lineage.digest import FileEntry, folder_files, version_of
+from sport_assets.lineage.durable import make_folders, sync
 from sport_assets.lineage.errors import StoreDamaged
 
 STAGING = ".staging"
@@ -26,6 +28,8 @@ def partition_folder(partition: str | None) -> str:
     """A partition key as one folder name: percent-encoded, ``_`` where there is none."""
     if partition is None:
         return NO_PARTITION
+    if not partition:
+        raise ValueError("a partition's key cannot be empty")
     encoded = quote(partition, safe="")
     if encoded == NO_PARTITION or not encoded.strip("."):
         return "".join(f"%{byte:02X}" for byte in partition.encode())
@@ -65,31 +69,29 @@ class Store:
     def publish(self, staged: Path, key: str, partition: str | None) -> tuple[str, list[FileEntry]]:
         """Make a staged folder a read-only version; returns its version and files.
 
-        The same bytes published before are left as they are (after a look at their names and sizes).
+        The same bytes published before are left as they are. Raises ``StoreDamaged`` when what lies there under their
+        version has other bytes.
         """
         files = folder_files(staged)
         version = version_of(files)
         target = self.folder(key, partition, version)
         if not target.exists():
             _sync_tree(staged)
-            target.parent.mkdir(parents=True, exist_ok=True)
+            make_folders(target.parent)
+            staged.chmod(0o755)  # renaming a folder writes to it
             try:
                 os.rename(staged, target)
             except OSError:
                 if not target.exists():  # another writer was first with the same bytes
                     raise
-            _sync_folder(target.parent)
-        self._expect(target, files)
+            sync(target.parent)
+        if staged.exists() and folder_files(target) != files:
+            raise StoreDamaged(
+                f"{target}: this version's files are not those of its content any more. Move the folder aside and "
+                "materialize again; `sport-assets ledger log` tells who made it."
+            )
         _make_read_only(target)
         return version, files
-
-    def _expect(self, target: Path, files: list[FileEntry]) -> None:
-        found = {p.relative_to(target).as_posix(): p.stat().st_size for p in target.rglob("*") if p.is_file()}
-        if found != {entry.path: entry.size for entry in files}:
-            raise StoreDamaged(
-                f"{target}: this version exists but its files are not those of its content. "
-                "Move the folder aside and materialize again; `sport-assets ledger log` tells who made it."
-            )
 
     def _sweep(self) -> None:
         """Delete what killed processes left in staging (their locks are free)."""
@@ -107,24 +109,17 @@ def _sync_tree(folder: Path) -> None:
     paths = [folder, *folder.rglob("*")]
     if len(paths) > 2:  # fsync waits for the disk, not for the processor
         with ThreadPoolExecutor(max_workers=min(16, len(paths))) as pool:
-            list(pool.map(_sync_folder, paths))
+            list(pool.map(sync, paths))
     else:
         for path in paths:
-            _sync_folder(path)
-
-
-def _sync_folder(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+            sync(path)
 
 
 def _make_read_only(folder: Path) -> None:
-    for path in folder.rglob("*"):
-        path.chmod(0o555 if path.is_dir() else 0o444)
-    folder.chmod(0o555)
+    for path in [*folder.rglob("*"), folder]:
+        mode = 0o555 if path.is_dir() else 0o444
+        if stat.S_IMODE(path.stat().st_mode) != mode:  # another user's version is read-only already
+            path.chmod(mode)
 
 
 def _delete(folder: Path) -> None:
