@@ -27,7 +27,6 @@ class Defect:
 
     They are the damaged or added lines; for something left out they are the lines that show it (the row after a
     missing frame, the tracked rows of a player without outputs), or none where a whole row is gone without trace.
-    `also` names further rules that the same damage may break.
     """
 
     kind: str
@@ -39,7 +38,6 @@ class Defect:
     game_id: int
     play_id: int
     what: str
-    also: tuple[str, ...] = ()
 
 
 # kind: (rule, column, new value, what) of a defect in one value of one row of an input file.
@@ -100,11 +98,6 @@ _OTHERS: dict[str, str] = {
     "jump_at_throw": "jump_at_throw",
     "supplementary_missing_play": "play_without_context",
     "duplicate_supplementary_row": "duplicate_play",
-}
-# A row on its own is also a player whose frames do not start at 1, and so on.
-_ALSO: dict[str, tuple[str, ...]] = {
-    "frame_before_the_first": ("first_frame_not_1",),
-    "game_of_another_season": ("first_frame_not_1", "game_of_another_week"),
 }
 _VALUES_PER_PLAY = 4
 KINDS = (*_VALUES, *_SITUATIONS, *_OTHERS)
@@ -167,7 +160,7 @@ def inject(
         rule = _RULES[mark.kind]
         found.append(
             Defect(mark.kind, rule, names[mark.table], tuple(lines), mark.column, mark.value,
-                   int(mark.play[0]), int(mark.play[1]), mark.what, _ALSO.get(mark.kind, ()))
+                   int(mark.play[0]), int(mark.play[1]), mark.what)
         )  # fmt: skip
     return {table: result[0] for table, result in done.items()}, found
 
