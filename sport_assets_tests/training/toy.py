@@ -74,5 +74,9 @@ def build(spec: TrainingSpec) -> TrainingJob:
     delay_s = model.get("delay_s", 0.0)
     count = model.get("samples", 70)
     module = Toy(model.get("hidden", 8), model.get("nan_at_step"), model.get("raise_at_step"))
-    valid = None if model.get("no_validation") else ToySource(model.get("valid_samples", 23), 2, delay_s)
+    valid = (
+        None
+        if model.get("no_validation")
+        else ToySource(model.get("valid_samples", 23), 2, model.get("valid_delay_s", delay_s))
+    )
     return TrainingJob(module=module, train=ToySource(count, 1, delay_s), valid=valid)
