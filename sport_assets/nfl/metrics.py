@@ -98,15 +98,8 @@ def bootstrap_weights(plays: int, resamples: int, seed: int) -> np.ndarray:
     return np.stack([np.bincount(row, minlength=plays) for row in drawn]).astype(np.float64)
 
 
-def table(
-    prediction: np.ndarray,
-    target: np.ndarray,
-    mask: np.ndarray,
-    weights: np.ndarray,
-    frames: int | None = None,
-) -> dict[str, dict[str, float]]:
+def intervals(errors: PlayErrors, weights: np.ndarray) -> dict[str, dict[str, float]]:
     """Each metric with its 95 % interval over resampled plays: name -> {value, low, high}."""
-    errors = play_errors(prediction, target, mask, frames)
     values = summarise(errors)
     resampled = summarise(errors, weights)
     result = {}

@@ -6,6 +6,7 @@ making of batches in `batches`; loops, checkpoints and optimisers belong to the 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from sport_assets.nfl.network import TrajectoryNetwork
 from sport_assets.nfl.settings import DataSettings, ModelSettings
 from sport_assets.nfl.split import Split
 from sport_assets.nfl.tensors import PlayTensors
+from sport_assets.training.checkpoints import WEIGHTS, load_weights
 from sport_assets.training.errors import BadSpecError
 from sport_assets.training.job import TrainingJob
 from sport_assets.training.spec import TrainingSpec, describe
@@ -158,6 +160,14 @@ def build(spec: TrainingSpec) -> TrainingJob:
     valid = side(tensors, split, "valid", first_only=first_only)
     source = PlaySource(train, mirrored=data.mirror, earlier_starts_frames=data.earlier_starts_frames)
     return TrainingJob(TrajectoryModule(model), TorchPlays(source), TorchPlays(PlaySource(valid)))
+
+
+def load(checkpoint: Path) -> TrajectoryModule:
+    """The trained module of a checkpoint folder (weights.safetensors, settings.json), on CPU, in eval mode."""
+    settings = json.loads((checkpoint / "settings.json").read_text(encoding="utf-8"))
+    module = TrajectoryModule(ModelSettings.model_validate(settings["model"]))
+    load_weights(module, checkpoint / WEIGHTS)
+    return module.eval()
 
 
 def tensors_path(folder: Path) -> Path:

@@ -225,7 +225,7 @@ class TrajectoryNetwork(nn.Module):
         nodes = self._nodes(position, velocity, acceleration, age_s, end, landing, duration_s, play)
         parts = [nodes, player]
         if self.settings.use_context:
-            parts.append(play[:, None, 3:].expand(-1, player.shape[1], -1))
+            parts.append(self._context(play)[:, None].expand(-1, player.shape[1], -1))
         hidden = encoded + self.nodes(torch.cat(parts, -1))
         edges = self._edges(position, velocity, position + end, player)
         for block in self.blocks:
@@ -237,6 +237,14 @@ class TrajectoryNetwork(nn.Module):
         basis = share.square() * (2.0 * share - 1.0).pow(self.powers)
         residual = torch.einsum("bhk,bakc->bahc", basis, coefficients * duration_s[..., None] * YARDS / 2.0)
         return position[:, :, None] + path + residual
+
+    def _context(self, play: Tensor) -> Tensor:
+        """Pre-snap context [B, C - 3]; in training hidden for whole plays at once, as where no file has it."""
+        context = play[:, 3:]
+        if self.training and self.settings.context_dropout > 0:
+            kept = torch.rand(play.shape[0], 1, device=play.device) >= self.settings.context_dropout
+            context = context * kept.to(context.dtype)
+        return context
 
     @staticmethod
     def _scale(history: Tensor) -> Tensor:

@@ -6,12 +6,14 @@ The `training` section belongs to the training kernel. No torch here: settings a
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from sport_assets.nfl.tensors import HISTORY_FRAMES
+from sport_assets.training.spec import resolve_preset
 
 PRESETS = ("sanity", "production")
 
@@ -30,6 +32,9 @@ class ModelSettings(BaseModel):
     basis: int = Field(default=4, ge=1, le=8, description="polynomials of the residual per coordinate")
     dropout: float = Field(default=0.1, ge=0.0, lt=1.0)
     use_context: bool = Field(default=True, description="read the pre-snap context of the play")
+    context_dropout: float = Field(
+        default=0.5, ge=0.0, lt=1.0, description="share of training plays whose context is hidden; it may be absent"
+    )
     position_loss: Literal["huber", "euclidean", "squared"] = "huber"
     huber_delta_yards: float = Field(default=1.0, gt=0.0, description="where the Huber loss turns linear")
     velocity_loss_weight: float = Field(default=0.1, ge=0.0, description="weight of the velocity loss, per yd/s")
@@ -68,3 +73,21 @@ def preset_path(name: str) -> Path:
     if name not in PRESETS:
         raise ValueError(f"unknown preset {name!r}: choose one of {', '.join(PRESETS)}")
     return Path(__file__).parent / "presets" / f"{name}.yaml"
+
+
+def resolve(dimensions: Mapping[str, str], overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Complete settings of a model partition: its preset with overrides by dotted name, every default filled in.
+
+    dimensions holds `preset` (and `seed`, which is no setting). Raises BadSpecError on unknown names and wrong
+    values, ValueError on an unknown preset.
+    """
+    return resolve_preset(preset_path(dimensions["preset"]), overrides, SECTIONS)
+
+
+def choose_weeks(settings: Mapping[str, Any], available: Sequence[str]) -> list[str]:
+    """The weeks that a training reads: all of them.
+
+    `data.weeks: first` trains and validates on the first week that has plays on that side, whichever it is, but
+    every model is evaluated on the same test side of all weeks.
+    """
+    return sorted(available)

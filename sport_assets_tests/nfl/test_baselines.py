@@ -16,7 +16,7 @@ def one_player(batch: Batch, play: int, slot: int, name: str) -> np.ndarray:
     """A scalar loop over the formulas of the baselines, for one player of one play."""
     history, observed = batch["history"][play, slot].astype(float), batch["observed"][play, slot]
     last = max(np.nonzero(observed)[0])
-    seen = [t for t in (17, 18, 19) if observed[t]]
+    seen = [t for t in range(20 - baselines.ACCELERATION_FRAMES, 20) if observed[t]]
     acceleration = np.zeros(2)
     if len(seen) >= 2:
         for axis in range(2):

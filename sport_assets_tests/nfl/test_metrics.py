@@ -66,7 +66,7 @@ def test_intervals_hold_the_value_and_are_seeded(truth: tuple[np.ndarray, np.nda
     assert (weights.sum(1) == 7).all()
     np.testing.assert_array_equal(weights, metrics.bootstrap_weights(7, 500, seed=1))
     assert not np.array_equal(weights, metrics.bootstrap_weights(7, 500, seed=2))
-    row = metrics.table(prediction, target, mask, weights)
+    row = metrics.intervals(metrics.play_errors(prediction, target, mask), weights)
     for name in metrics.METRICS:
         assert row[name]["low"] < row[name]["value"] < row[name]["high"], name
 

@@ -109,7 +109,7 @@ def test_the_same_under_any_order_of_the_players(tensors: PlayTensors) -> None:
 
 def test_padding_and_unobserved_frames_are_not_read(tensors: PlayTensors) -> None:
     network = lively()
-    batch = tensors.pad(np.arange(len(tensors)))
+    batch: baselines.Batch = dict(tensors.pad(np.arange(len(tensors))))
     spoilt = {name: value.copy() for name, value in batch.items()}
     spoilt["history"][~batch["observed"]] = 55.0
     spoilt["player"][~batch["player_mask"]] = 1.0
@@ -127,7 +127,7 @@ def test_nothing_of_the_target_reaches_the_prediction(tensors: PlayTensors) -> N
 def test_every_input_reaches_the_prediction(tensors: PlayTensors) -> None:
     """Each channel and feature has an effect; a feature that the network drops would be dead weight."""
     network = lively()
-    batch = tensors.pad(np.arange(len(tensors)))
+    batch: baselines.Batch = dict(tensors.pad(np.arange(len(tensors))))
     before = run(network, batch)
     edits: list[tuple[str, int]] = [("history", channel) for channel in range(7)]
     edits += [("player", channel) for channel in range(len(PLAYER_FEATURES))]
@@ -160,6 +160,7 @@ CHANGES: dict[str, Any] = {
     "basis": 2,
     "dropout": 0.5,
     "use_context": False,
+    "context_dropout": 0.9,
     "position_loss": "squared",
     "huber_delta_yards": 0.1,
     "velocity_loss_weight": 2.0,

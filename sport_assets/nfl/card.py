@@ -1,0 +1,202 @@
+"""The model card: what a reader must know before using a trajectory model, in Hugging Face's sections.
+
+Here belongs text made of an evaluation, the settings and the versions a model came from. Nothing is computed
+here. The card carries no times, paths or hosts: the same model has the same card.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from sport_assets.nfl.plots import NAMES
+
+CARD_FILE = "model_card.md"
+METRIC_TITLES = {"ade": "ADE", "fde": "FDE", "miss_rate_2yd": "missed by 2 yd", "rmse": "RMSE"}
+HORIZON_TITLES = {"full": "Full horizon", "10_frames": "First 10 frames (1 s)"}
+SHORT = 12
+"""Characters of a version that are shown; the records have all of them."""
+
+
+def card(*, checkpoint: Path, evaluation: Path, exported: Path, facts: Mapping[str, Any], out: Path) -> str:
+    """Write model_card.md to the folder `out` from the folders of a model's steps; returns its Markdown.
+
+    facts: partition, versions of checkpoint, evaluation and exported_model, `data` (asset, partition, version of
+    each input), code_version, checks (name -> passed).
+    """
+    report = json.loads((evaluation / "evaluation.json").read_text(encoding="utf-8"))
+    settings = json.loads((checkpoint / "settings.json").read_text(encoding="utf-8"))
+    files = sorted(path.name for path in exported.iterdir() if path.is_file())
+    return write_card(report, {**facts, "settings": settings, "files": files}, out / CARD_FILE)
+
+
+def write_card(evaluation: Mapping[str, Any], facts: Mapping[str, Any], out: Path) -> str:
+    """Write the card of an evaluation (as evaluation.json) and facts to the file `out`; returns its Markdown."""
+    name = str(facts.get("partition", "model")).replace("|", ", seed ")
+    parts = [
+        _front_matter(),
+        f"# NFL player trajectories: {name}",
+        _summary(evaluation),
+        _use(facts),
+        _data(evaluation, facts),
+        _training(facts),
+        _results(evaluation),
+        LIMITATIONS,
+        ETHICS,
+        _provenance(facts),
+    ]
+    text = "\n\n".join(part.strip("\n") for part in parts) + "\n"
+    out.write_text(text, encoding="utf-8")
+    return text
+
+
+def _front_matter() -> str:
+    return "---\nlibrary_name: onnxruntime\npipeline_tag: other\ntags:\n- trajectory-forecasting\n- nfl\n---"
+
+
+def _summary(evaluation: Mapping[str, Any]) -> str:
+    samples = evaluation["samples"]
+    ade = evaluation["metrics"]["full"]["ade"]
+    best = min(evaluation["baselines"], key=lambda n: evaluation["baselines"][n]["full"]["ade"]["value"])
+    rival = evaluation["baselines"][best]["full"]["ade"]["value"]
+    return (
+        "Predicts where the targeted receiver and the defenders near him run while a pass is in the air, ten times "
+        "a second. Graph attention over all tracked players adds a smooth correction to a physics forecast.\n\n"
+        f"On {samples['plays']} plays of {samples['games']} games that it has never seen, its mean error is "
+        f"**{ade['value']:.2f} yards** (95 % interval {ade['low']:.2f} to {ade['high']:.2f}); the best baseline "
+        f"({_title(best).lower()}) has {rival:.2f}."
+    )
+
+
+def _use(facts: Mapping[str, Any]) -> str:
+    files = ", ".join(f"`{name}`" for name in facts.get("files", ["model.onnx"]))
+    return f"""## Intended use
+
+Studying plays: what players were likely to do, how far a receiver or defender departed from it, and comparison with
+the baselines below. Files: {files}. `sport-assets predict nfl --model MODEL --input FOLDER --output FILE` needs no
+training code and no PyTorch.
+
+Input: tracking at 10 Hz from the snap to the throw, the landing point of the ball, the number of frames to predict;
+optionally what was known of the play before the snap. Output: x and y in yards for every frame in the air.
+
+Not intended: live use during a play (the landing point is known only afterwards), judging a player by single plays,
+other sports, or betting."""
+
+
+def _data(evaluation: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
+    rows = [
+        [f"`{item['asset']}`", item["partition"] or "", f"`{item['version'][:SHORT]}`"]
+        for item in sorted(facts.get("data", []), key=lambda i: (i["asset"], i["partition"] or ""))
+    ]
+    table = _table(["asset", "partition", "version"], rows) if rows else ""
+    return f"""## Data
+
+Weeks: {", ".join(evaluation["weeks"])}. Games, never single plays, are divided into training, validation and test.
+Rows that break a rule of validation are left out and kept in quarantine. Columns that tell how a play ended are not
+read: context passes an allow-list of columns known before the snap.
+
+{table}"""
+
+
+def _training(facts: Mapping[str, Any]) -> str:
+    sections = facts.get("settings", {})
+    rows = [
+        [f"{section}.{key}", f"`{json.dumps(value)}`"]
+        for section in ("data", "model", "training")
+        for key, value in sorted(sections.get(section, {}).items())
+    ]
+    return f"""## Training
+
+AdamW with linear warm-up; the published weights are those of the epoch with the least ADE on the validation games.
+Lengths, speeds and times are divided by fixed scales, so no statistic of the data is part of the model. Every play is
+also seen mirrored along the field where `data.mirror` is set, and started a few frames before the throw by
+`data.earlier_starts_frames`.
+
+<details><summary>All settings</summary>
+
+{_table(["setting", "value"], rows)}
+
+</details>"""
+
+
+def _results(evaluation: Mapping[str, Any]) -> str:
+    parts = ["## Results on held-out games"]
+    for horizon, title in HORIZON_TITLES.items():
+        counts = evaluation["samples"][horizon]
+        tables = {"model": evaluation["metrics"], **evaluation["baselines"]}
+        order = sorted(tables, key=lambda name: (name != "model", tables[name][horizon]["ade"]["value"]))
+        rows = [[_bold(_title(n), n), *(_cell(tables[n][horizon][m], n) for m in METRIC_TITLES)] for n in order]
+        parts.append(f"### {title}: {counts['players']:,} players, {counts['frames']:,} frames")
+        parts.append(_table(["", *METRIC_TITLES.values()], rows))
+    interval = evaluation["intervals"]
+    parts.append(
+        "ADE: mean distance over all frames. FDE: distance at the last frame. Missed: share of players whose last "
+        "position is off by more than 2 yards. RMSE: sqrt(sum(dx² + dy²) / 2N), the score of the Big Data Bowl 2026. "
+        f"All in yards. Intervals: {interval['level']:.0%}, {interval['resamples']:,} resamples of plays."
+    )
+    roles = evaluation.get("by_role", {})
+    if roles:
+        best = [n for n in NAMES if any(n in one for one in roles.values())]
+        rows = [
+            [role.replace("_", " "), f"{one['players']:,}", *(f"{one[n]['ade']:.2f}" for n in best if n in one)]
+            for role, one in roles.items()
+        ]
+        parts.append("### Mean error (ADE) by role")
+        parts.append(_table(["role", "players", *(_title(n) for n in best)], rows))
+    return "\n\n".join(parts)
+
+
+LIMITATIONS = """## Limitations
+
+- The landing point and the time in the air are inputs. They are known after the play, not during it.
+- One path per player: where a defender may go two ways, the forecast lies between them.
+- Contact, tackles and stumbles are not modelled; nothing keeps a path inside the field.
+- Errors grow with time in the air, and long passes are rare: see the error by horizon beside this card.
+- A model of highlights or of one season need not hold for others. Compare with the baselines on your own data first.
+- Intervals resample plays; plays of one game are alike, so the true uncertainty is somewhat larger."""
+
+ETHICS = """## Ethical considerations
+
+Tracking data are about people at work. Height, weight and position are read where present; names, birth dates and
+identities are not. Use forecasts to understand plays, not to decide about the pay, health or employment of a player.
+The right to use the data is the user's own matter: league tracking data usually must not be redistributed."""
+
+
+def _provenance(facts: Mapping[str, Any]) -> str:
+    rows = [
+        [label, f"`{facts[key][:SHORT]}`"]
+        for label, key in (
+            ("checkpoint", "checkpoint"),
+            ("evaluation", "evaluation"),
+            ("exported model", "exported_model"),
+            ("code", "code_version"),
+        )
+        if facts.get(key)
+    ]
+    checks = facts.get("checks", {})
+    text = "## Provenance\n\n" + _table(["", "version"], rows)
+    if checks:
+        verdicts = [[f"`{name}`", "passed" if passed else "**failed**"] for name, passed in sorted(checks.items())]
+        text += "\n\n" + _table(["check", "result"], verdicts)
+    return text
+
+
+def _title(name: str) -> str:
+    return NAMES.get(name, name.replace("_", " ").capitalize())
+
+
+def _bold(text: str, name: str) -> str:
+    return f"**{text}**" if name == "model" else text
+
+
+def _cell(value: Mapping[str, float], name: str) -> str:
+    return _bold(f"{value['value']:.3f}", name) + f" ({value['low']:.2f}–{value['high']:.2f})"
+
+
+def _table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    columns = list(header)
+    lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
+    lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+    return "\n".join(lines)

@@ -1,0 +1,108 @@
+"""A trained model as files that run without the code that trained it, and the proof that they say the same.
+
+Here belongs what is specific to the trajectory model: example inputs, dynamic axes, metadata. How files are
+written and compared is in `sport_assets.training.export`; prediction with them is in `predict`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from sport_assets.lineage.checks import CheckResult
+from sport_assets.nfl.models import INPUTS, as_tensors, load, side, tensors_path
+from sport_assets.nfl.predict import METADATA_KEY, layout
+from sport_assets.nfl.split import Split
+from sport_assets.nfl.tensors import PlayTensors
+from sport_assets.training.export import ParityReport, export_onnx, export_pt2, parity
+
+ONNX_FILE = "model.onnx"
+PT2_FILE = "model.pt2"
+OUTPUT = "positions"
+TOLERANCE_YARDS = 1e-3
+"""Largest difference of exported and trained model, about a millimetre."""
+
+PARITY_PLAYS = 256
+_PLAYERS = {0: "batch", 1: "players"}
+AXES: dict[str, dict[int, str]] = {
+    "history": _PLAYERS,
+    "observed": _PLAYERS,
+    "player": _PLAYERS,
+    "player_mask": _PLAYERS,
+    "play": {0: "batch"},
+    "frames": {0: "batch"},
+    "time_s": {0: "horizon"},
+}
+
+
+def export(
+    checkpoint: Path, split: Path, samples: Mapping[str, Path], out: Path
+) -> tuple[dict[str, Any], list[CheckResult]]:
+    """Write model.onnx (self-contained) and model.pt2 of a checkpoint folder to `out`.
+
+    `samples` are the week folders of play tensors and `split` the split's file: parity is measured on plays of the
+    test side, in batches of different sizes, one of them a single play. Returns facts and the blocking check
+    `parity`. Inputs and output are those of `network.TrajectoryNetwork.forward`; batch, players and horizon
+    are dynamic.
+    """
+    network = load(checkpoint).network
+    weeks = {week: PlayTensors.load(tensors_path(folder)) for week, folder in samples.items()}
+    test = side(weeks, Split.load(split), "test")
+    example = inputs(test, np.arange(2) % len(test))
+    about = {
+        "line": "nfl",
+        "layout": layout(),
+        "inputs": list(INPUTS),
+        "output": "positions [batch, players, horizon, 2]: x, y in standardised yards at time_s after the throw",
+        "units": {"length": "yards", "time": "seconds", "angle": "sine and cosine, clockwise from +y"},
+        "parameters": sum(parameter.numel() for parameter in network.parameters()),
+    }
+    metadata = {METADATA_KEY: json.dumps(about, sort_keys=True)}
+    export_onnx(network, example, [OUTPUT], AXES, out / ONNX_FILE, metadata)
+    export_pt2(network, example, AXES, out / PT2_FILE)
+    report = parity(network, out / ONNX_FILE, batches(test))
+    facts = {
+        "parity_max_abs_error_yards": report.max_abs_error,
+        "parity_batches": report.batches,
+        "parameters": about["parameters"],
+        "onnx_bytes": (out / ONNX_FILE).stat().st_size,
+    }
+    return facts, [parity_check(report)]
+
+
+def inputs(tensors: PlayTensors, plays: np.ndarray) -> dict[str, Tensor]:
+    """The network's inputs for some plays, by name and in order."""
+    batch = as_tensors(dict(tensors.pad(plays)))
+    return {name: batch[name] for name in INPUTS}
+
+
+def batches(tensors: PlayTensors) -> Iterator[dict[str, Tensor]]:
+    """Up to PARITY_PLAYS plays, spread over all: one alone, then batches of growing size."""
+    chosen = np.unique(np.linspace(0, len(tensors) - 1, PARITY_PLAYS).round().astype(np.int64))
+    start, size = 0, 1
+    while start < len(chosen):
+        yield inputs(tensors, chosen[start : start + size])
+        start, size = start + size, 2 * size
+
+
+def parity_check(report: ParityReport) -> CheckResult:
+    """Whether the exported model says what the trained one says."""
+    passed = report.within(TOLERANCE_YARDS)
+    return CheckResult(
+        name="parity",
+        passed=passed,
+        description=f"On real plays, model.onnx and the trained model differ by at most {TOLERANCE_YARDS} yards.",
+        failed=0 if passed else 1,
+        checked=report.batches,
+        rules={} if passed else {"differs": 1},
+        metadata={
+            "max_abs_error_yards": report.max_abs_error,
+            "tolerance_yards": TOLERANCE_YARDS,
+            "values": report.values,
+        },
+    )

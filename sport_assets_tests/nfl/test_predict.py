@@ -1,0 +1,186 @@
+import gzip
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from sport_assets.nfl import context, features, models, plays, predict
+from sport_assets.nfl.schemas import ALLOWED_PRE_SNAP
+from sport_assets.nfl.synthetic import generate
+from sport_assets_tests.nfl.conftest import Chain
+
+
+@pytest.fixture(scope="module")
+def model(exported: Path) -> Path:
+    return exported / "model.onnx"
+
+
+@pytest.fixture(scope="module")
+def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two generated weeks in the competition's layout."""
+    folder = tmp_path_factory.mktemp("raw")
+    generate(folder, season=2023, weeks=2, plays_per_week=8, seed=3)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def predicted(model: Path, raw: Path, tmp_path_factory: pytest.TempPathFactory) -> pl.DataFrame:
+    output = tmp_path_factory.mktemp("predicted") / "new" / "predictions.csv"
+    rows = predict.predict(model, raw, output)
+    assert [path.name for path in output.parent.iterdir()] == ["predictions.csv"]
+    table = pl.read_csv(output)
+    assert len(table) == rows
+    return table
+
+
+def inputs(raw: Path) -> pl.DataFrame:
+    return pl.concat([pl.read_csv(file, null_values="NA") for file in sorted((raw / "train").glob("input_*"))])
+
+
+def test_one_row_per_frame_to_predict(raw: Path, predicted: pl.DataFrame) -> None:
+    wanted = (
+        inputs(raw)
+        .filter("player_to_predict")
+        .group_by("game_id", "play_id", "nfl_id")
+        .agg(pl.col("num_frames_output").first())
+        .with_columns(frame_id=pl.int_ranges(1, pl.col("num_frames_output") + 1))
+        .explode("frame_id")
+    )
+    keys = ["game_id", "play_id", "nfl_id", "frame_id"]
+    assert predicted.columns == [*keys, "x", "y"]
+    assert predicted.select(keys).equals(wanted.select(keys).sort(keys))
+    assert predicted.select(pl.col("x", "y").is_finite().all()).row(0) == (True, True)
+
+
+def test_in_original_coordinates_near_the_truth(raw: Path, predicted: pl.DataFrame) -> None:
+    """The model is untrained, so this is the physics baseline: near the truth, in plays of both directions."""
+    truth = pl.concat([pl.read_csv(file) for file in sorted((raw / "train").glob("output_*"))])
+    direction = inputs(raw).group_by("game_id", "play_id").agg(pl.col("play_direction").first())
+    both = predicted.join(truth, on=["game_id", "play_id", "nfl_id", "frame_id"], suffix="_true")
+    both = both.join(direction, on=["game_id", "play_id"])
+    error = ((pl.col("x") - pl.col("x_true")) ** 2 + (pl.col("y") - pl.col("y_true")) ** 2).sqrt()
+    by_direction = dict(both.group_by("play_direction").agg(error.mean()).iter_rows())
+    assert set(by_direction) == {"left", "right"}
+    assert all(mean < 2 for mean in by_direction.values())
+
+
+def test_equal_to_the_trained_model(chain: Chain, raw: Path, predicted: pl.DataFrame) -> None:
+    known = context.read_context(predict.supplementary_file(raw / "train" / "x.csv") or raw)[0]
+    parts = []
+    for file in predict.input_files(raw):
+        tracking = plays.standardise(plays.clean_week(plays.read_week(file)).input.clean)
+        tensors = features.build(tracking, None, known)
+        batch = models.as_tensors(dict(tensors.pad(np.arange(len(tensors)))))
+        found = models.load(chain.checkpoint)(batch).detach().numpy()
+        counts = np.diff(tensors.play_offset)
+        rows = [found[play, : counts[play], : tensors.frames[play]] for play in range(len(tensors))]
+        parts.append(predict.rows_to_predict(tensors, rows))
+    wanted = pl.concat(parts).select("x", "y").to_numpy()
+    np.testing.assert_allclose(predicted.select("x", "y").to_numpy(), wanted, atol=2e-4)
+
+
+def run_again(model: Path, folder: Path, tmp_path: Path) -> pl.DataFrame:
+    predict.predict(model, folder, tmp_path / "again.csv")
+    return pl.read_csv(tmp_path / "again.csv")
+
+
+def copy(raw: Path, folder: Path) -> Path:
+    (folder / "train").mkdir(parents=True)
+    for file in (raw / "train").glob("input_*"):
+        (folder / "train" / file.name).write_bytes(file.read_bytes())
+    supplementary = predict.supplementary_file(raw / "train" / "x.csv")
+    assert supplementary is not None
+    (folder / supplementary.name).write_bytes(supplementary.read_bytes())
+    return folder / supplementary.name
+
+
+def test_nothing_outside_the_allow_list_is_read(
+    model: Path, raw: Path, predicted: pl.DataFrame, tmp_path: Path
+) -> None:
+    path = copy(raw, tmp_path / "shuffled")
+    table = pl.read_csv(path, infer_schema=False)
+    others = [name for name in table.columns if name not in (*ALLOWED_PRE_SNAP, "game_id", "play_id")]
+    assert {"pass_result", "yards_gained", "expected_points_added", "team_coverage_type"} <= set(others)
+    shuffled = table.with_columns(pl.col(others).shuffle(seed=1))
+    assert not shuffled.equals(table)
+    shuffled.write_csv(path)
+    assert run_again(model, tmp_path / "shuffled", tmp_path).equals(predicted)
+
+
+def test_the_allowed_columns_are_read(model: Path, raw: Path, predicted: pl.DataFrame, tmp_path: Path) -> None:
+    path = copy(raw, tmp_path / "changed")
+    pl.read_csv(path, infer_schema=False).with_columns(down=pl.lit("4")).write_csv(path)
+    assert not run_again(model, tmp_path / "changed", tmp_path).equals(predicted)
+
+
+def test_without_supplementary_compressed_and_from_the_folder_itself(
+    model: Path, raw: Path, predicted: pl.DataFrame, tmp_path: Path
+) -> None:
+    copy(raw, tmp_path / "bare").unlink()
+    for file in (tmp_path / "bare" / "train").iterdir():
+        (file.parent / f"{file.name}.gz").write_bytes(gzip.compress(file.read_bytes()))
+        file.unlink()
+    bare = run_again(model, tmp_path / "bare", tmp_path)
+    keys = ["game_id", "play_id", "nfl_id", "frame_id"]
+    assert bare.select(keys).equals(predicted.select(keys))
+    assert run_again(model, tmp_path / "bare" / "train", tmp_path).equals(bare)
+    first = sorted((tmp_path / "bare" / "train").iterdir())[0]
+    alone = run_again(model, first, tmp_path)
+    assert 0 < len(alone) < len(bare)
+    assert alone.equals(bare.head(len(alone)))
+
+
+def test_no_torch_is_needed(model: Path, raw: Path, predicted: pl.DataFrame, tmp_path: Path) -> None:
+    program = """
+import sys
+from pathlib import Path
+for name in ("torch", "pytorch_lightning", "torch_geometric", "mlflow", "dagster"):
+    sys.modules[name] = None  # importing it raises ImportError
+from sport_assets.nfl.predict import predict
+print(predict(*(Path(argument) for argument in sys.argv[1:])))
+"""
+    arguments = [str(model), str(raw), str(tmp_path / "out.csv")]
+    done = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) == len(predicted)
+    assert pl.read_csv(tmp_path / "out.csv").equals(predicted)
+
+
+def test_clear_errors(model: Path, raw: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out.csv"
+    with pytest.raises(predict.PredictionError, match=r"no input_\*\.csv"):
+        predict.predict(model, tmp_path, output)
+    with pytest.raises(predict.PredictionError, match="is not a file"):
+        predict.predict(tmp_path / "absent.onnx", raw, output)
+    (tmp_path / "broken.onnx").write_bytes(b"nonsense")
+    with pytest.raises(predict.PredictionError, match="not a readable ONNX model"):
+        predict.predict(tmp_path / "broken.onnx", raw, output)
+    copy(raw, tmp_path / "twice")
+    first = sorted((tmp_path / "twice" / "train").iterdir())[0]
+    (first.parent / f"{first.name}.gz").write_bytes(gzip.compress(first.read_bytes()))
+    with pytest.raises(predict.PredictionError, match="plain and compressed"):
+        predict.predict(model, tmp_path / "twice", output)
+    first.write_text("a,b\n1,2\n")
+    (first.parent / f"{first.name}.gz").unlink()
+    with pytest.raises(plays.RawFileError, match=first.name):
+        predict.predict(model, tmp_path / "twice", output)
+    assert not output.exists()
+
+
+def test_a_model_of_another_layout_is_refused(model: Path, raw: Path, tmp_path: Path) -> None:
+    import onnx
+
+    for old, new, message in (
+        ('"frame_seconds": 0.1', '"frame_seconds": 0.2', "export it again"),
+        ('"line": "nfl"', '"line": "soccer"', "not a model of the nfl line"),
+    ):
+        loaded = onnx.load(str(model))
+        (entry,) = [one for one in loaded.metadata_props if one.key == "sport_assets"]
+        assert old in entry.value
+        entry.value = entry.value.replace(old, new)
+        onnx.save(loaded, str(tmp_path / "other.onnx"))
+        with pytest.raises(predict.PredictionError, match=message):
+            predict.predict(tmp_path / "other.onnx", raw, tmp_path / "out.csv")
