@@ -151,19 +151,17 @@ def _show(result: dict[str, Any]) -> None:
 
 
 def _metrics_table(name: str, evaluation: dict[str, Any]) -> Table:
-    """The model's metrics with their intervals, and every baseline's, from any line's evaluation.json."""
-    metrics: dict[str, dict[str, dict[str, float]]] = evaluation["metrics"]
-    columns = [(group, metric) for group, values in metrics.items() for metric in values]
-    samples = evaluation["samples"]
-    counts = ", ".join(f"{count} {what}" for what, count in samples.items() if isinstance(count, int))
-    table = Table(title=f"{name} on held-out data ({counts}) beside its baselines", title_justify="left")
-    table.add_column("")
-    for group, metric in columns:
-        table.add_column(f"{metric}\n{group}", justify="right")
-    rows = {"model": metrics, **evaluation["baselines"]}
-    for label, values in rows.items():
-        cells = [values[group][metric]["value"] for group, metric in columns]
-        table.add_row(label, *(f"{cell:.3f}" for cell in cells), style="bold" if label == "model" else "")
+    """The model's metrics beside every baseline's, from any line's evaluation.json."""
+    counts = ", ".join(f"{n} {what}" for what, n in evaluation["samples"].items() if isinstance(n, int))
+    forecasts = {"model": evaluation["metrics"], **evaluation["baselines"]}
+    table = Table(title=f"{name} on held-out data: {counts}", title_justify="left")
+    table.add_column("metric")
+    for label in forecasts:
+        table.add_column(label.replace("_", " "), justify="right", style="bold" if label == "model" else "")
+    for group, metrics in evaluation["metrics"].items():
+        for metric in metrics:
+            cells = [values[group][metric]["value"] for values in forecasts.values()]
+            table.add_row(f"{metric}, {group}".replace("_", " "), *(f"{cell:.3f}" for cell in cells))
     return table
 
 

@@ -29,6 +29,8 @@ class Console(logging.Handler):
         if event is not None and record.levelno < logging.ERROR:
             return
         text = str(meta.get("orig_message") or record.getMessage())
+        if text.startswith("[pipes]"):
+            return
         level = "" if record.levelno < logging.WARNING else f"{record.levelname.lower()}: "
         step = str(meta.get("step_key") or "").replace("__", "/")
         type(self).sink(f"  {step + ': ' if step else ''}{level}{text}")
