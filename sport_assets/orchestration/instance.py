@@ -21,6 +21,8 @@ concurrency:
     granularity: op
   runs:
     max_concurrent_runs: 4
+nux:
+  enabled: false
 run_monitoring:
   enabled: true
   start_timeout_seconds: 300
