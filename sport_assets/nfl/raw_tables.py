@@ -113,6 +113,8 @@ def read_table(path: Path, schema: pa.DataFrameSchema, what: str) -> RawTable:
     if texts:
         frame, mistyped = _parse_texts(frame, {name: types[name] for name in texts})
         found.append(mistyped)
+        if len(mistyped) and original is None:
+            original = _parse(path.name, data, dict.fromkeys(header, pl.String()))
     return RawTable(
         file=path.name,
         frame=frame.select(list(types)),
