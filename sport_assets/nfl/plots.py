@@ -60,6 +60,7 @@ def _drawing() -> Iterator[Any]:
 
 def _save(figure: Any, path: Path) -> None:
     """PNG without the name and version of the program that wrote it."""
+    figure.get_layout_engine().set(w_pad=0.12, h_pad=0.12)
     figure.savefig(path, format="png", dpi=110, metadata={"Software": None})
 
 
@@ -111,7 +112,7 @@ def play(picture: PlayPicture, name: str, ade_yards: float, path: Path) -> None:
     with _drawing() as figure_class:
         low, high = _window(picture)
         frames = picture.prediction.shape[1]
-        size = ((high - low) * INCHES_PER_YARD + 0.3, (FIELD_WIDTH_YARDS + 4) * INCHES_PER_YARD + 1.5)
+        size = ((high - low) * INCHES_PER_YARD + 0.3, (FIELD_WIDTH_YARDS + 4) * INCHES_PER_YARD + 1.6)
         figure = figure_class(figsize=size, layout="constrained")
         axes = figure.add_subplot()
         _field(axes, low, high)
@@ -124,7 +125,8 @@ def play(picture: PlayPicture, name: str, ade_yards: float, path: Path) -> None:
         axes.plot(*picture.landing, marker="*", markersize=20, color="#f6c500", markeredgecolor="black", zorder=9)
         axes.set_title(
             f"{name.capitalize()} play of the test games: mean error {ade_yards:.2f} yards "
-            f"over {frames} frames ({frames * FRAME_SECONDS:.1f} s in the air)\n",
+            f"over {frames} frames ({frames * FRAME_SECONDS:.1f} s in the air)",
+            pad=26,
             fontsize=13,
             fontweight="bold",
             loc="left",
@@ -256,10 +258,10 @@ def error_by_horizon(curves: Mapping[str, Any], path: Path) -> None:
 def week_at_a_glance(tensors: PlayTensors, title: str, path: Path) -> None:
     """One picture of a week: counts, speeds at the throw, time in the air, where the passes come down."""
     with _drawing() as figure_class:
-        figure = figure_class(figsize=(11.5, 7.6), layout="constrained")
-        speeds, air, landing = (
-            figure.add_subplot(2, 2, 1), figure.add_subplot(2, 2, 2), figure.add_subplot(2, 1, 2),
-        )  # fmt: skip
+        figure = figure_class(figsize=(13.0, 6.6), layout="constrained")
+        grid = figure.add_gridspec(2, 2, width_ratios=[1.25, 1])
+        landing = figure.add_subplot(grid[:, 0])
+        speeds, air = figure.add_subplot(grid[0, 1]), figure.add_subplot(grid[1, 1])
         figure.suptitle(
             f"{title}: {len(np.unique(tensors.game_id))} games, {len(tensors):,} plays, "
             f"{tensors.players:,} players tracked, {int(tensors.to_predict.sum()):,} to predict",
@@ -288,7 +290,8 @@ def week_at_a_glance(tensors: PlayTensors, title: str, path: Path) -> None:
         landing.set_aspect("equal")
         landing.set_xlim(min(-12.0, float(deep.min(initial=0)) - 2), max(45.0, float(deep.max(initial=0)) + 2))
         landing.set_yticks([0, 26.65, 53.3], ["right sideline", "middle", "left sideline"])
-        landing.set_xlabel("where the pass comes down: yards past the line of scrimmage (blue)")
+        landing.set_title("Where the passes come down", loc="left", fontsize=11)
+        landing.set_xlabel("yards past the line of scrimmage (blue)")
         landing.grid(axis="x", color="#e2e8f0")
         for axes in (speeds, air):
             axes.grid(axis="y", color="#e2e8f0")
