@@ -28,7 +28,7 @@ NEIGHBOUR_TRIALS = max(1, TRIALS // 10)
 LEDGER_TRIALS = max(1, (TRIALS - TRAINING_TRIALS - NEIGHBOUR_TRIALS) * 2 // 5)
 PUBLISHING_TRIALS = max(1, TRIALS - TRAINING_TRIALS - NEIGHBOUR_TRIALS - LEDGER_TRIALS)
 
-_REPOSITORY = Path(__file__).resolve().parents[3]
+REPOSITORY = Path(__file__).resolve().parents[3]
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Launcher:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            cwd=_REPOSITORY,
+            cwd=REPOSITORY,
         )
 
     def order(self, **order: Any) -> int:
