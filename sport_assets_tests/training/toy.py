@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import random
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -35,8 +38,10 @@ class ToySource:
 class Toy(pl.LightningModule):
     """MLP with dropout and batch norm that also draws from Python's and NumPy's generators."""
 
-    def __init__(self, hidden: int, nan_at_step: int | None, raise_at_step: str | None) -> None:
+    def __init__(self, model: dict[str, Any]) -> None:
         super().__init__()
+        hidden = model.get("hidden", 8)
+        self.model = model
         self.net = torch.nn.Sequential(
             torch.nn.Linear(6, hidden),
             torch.nn.BatchNorm1d(hidden),
@@ -45,35 +50,45 @@ class Toy(pl.LightningModule):
             torch.nn.Linear(hidden, 2),
         )
         self.mean_error = MeanMetric()
-        self.nan_at_step = nan_at_step
-        self.raise_at_step = raise_at_step
 
     def training_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> torch.Tensor:
         jitter = 0.01 * (random.random() + float(np.random.random()))
         loss = torch.nn.functional.mse_loss(self.net(batch["x"] + jitter), batch["y"])
-        if self.global_step == self.nan_at_step:
+        if self.global_step == self.model.get("nan_at_step"):
             loss = loss * float("nan")
-        if self.raise_at_step is not None and self.global_step == 2:
-            raise RuntimeError(self.raise_at_step)
+        if "raise" in self.model and self.global_step == 2:
+            raise RuntimeError(self.model["raise"])
         count = len(batch["x"])
         log: dict[str, Any] = {"on_step": False, "on_epoch": True, "batch_size": count}
-        self.log("train_loss", loss, sync_dist=True, **log)
+        self.log("train_loss", loss, sync_dist=not self.model.get("unsynchronised"), **log)
         self.mean_error.update(loss.detach(), count)
         self.log("train_mean_error", self.mean_error, **log)
         return loss
 
     def validation_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> None:
         error = (self.net(batch["x"]) - batch["y"]).norm(dim=-1)
+        if self.model.get("nan_in_validation") == self.current_epoch:
+            error = error * float("nan")
         self.log("val_ade", error.mean(), on_epoch=True, batch_size=len(error), sync_dist=True)
         self.log("val_samples", float(len(error)), on_epoch=True, batch_size=1, sync_dist=True, reduce_fx="sum")
 
+    def on_train_end(self) -> None:
+        """Tell what this rank has, for the tests of several processes."""
+        if "trace" in self.model:
+            weights = hashlib.sha256(b"".join(value.numpy().tobytes() for value in self.state_dict().values()))
+            content = {name: float(value) for name, value in self.trainer.callback_metrics.items()}
+            content |= {"epochs": self.trainer.current_epoch, "steps": self.global_step}
+            Path(self.model["trace"], f"rank{self.global_rank}.json").write_text(
+                json.dumps({**content, "weights": weights.hexdigest()})
+            )
+
 
 def build(spec: TrainingSpec) -> TrainingJob:
-    """The builder `sport_assets_tests.training.toy:build`; settings.model may hold hidden, delay_s, nan_at_step."""
+    """The builder `sport_assets_tests.training.toy:build`; settings.model holds what it should do wrong."""
     model = spec.settings.get("model", {})
     delay_s = model.get("delay_s", 0.0)
     count = model.get("samples", 70)
-    module = Toy(model.get("hidden", 8), model.get("nan_at_step"), model.get("raise_at_step"))
+    module = Toy(model)
     valid = (
         None
         if model.get("no_validation")

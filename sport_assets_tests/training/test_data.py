@@ -1,0 +1,90 @@
+"""Order, position and rank slices of batches; the warm-up."""
+
+from __future__ import annotations
+
+import itertools
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sport_assets.training.data import EpochLoader, ValidationLoader, epoch_order
+from sport_assets.training.errors import BadSpecError
+from sport_assets.training.optim import learning_rate_share
+from sport_assets.training.spec import TrainerSettings
+
+
+class Numbers:
+    """Batches are the indices themselves."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    def __len__(self) -> int:
+        return self.count
+
+    def batch(self, indices: np.ndarray) -> Any:
+        return indices.tolist()
+
+
+def loader(count: int, batch_size: int, epoch: int = 0, rank: int = 0, world: int = 1) -> EpochLoader:
+    return EpochLoader(
+        Numbers(count), batch_size=batch_size, seed=5, epoch=lambda: epoch, rank=lambda: rank, world=world
+    )
+
+
+def test_the_order_follows_from_seed_and_epoch() -> None:
+    first, again, second = list(loader(20, 6)), list(loader(20, 6)), list(loader(20, 6, epoch=1))
+    assert first == again
+    assert first != second
+    assert sorted(index for batch in first for index in batch) == list(range(20))
+    assert [len(batch) for batch in first] == [6, 6, 6, 2]
+    assert not np.array_equal(epoch_order(20, 5, 0), epoch_order(20, 6, 0))
+
+
+def test_an_epoch_goes_on_where_it_was() -> None:
+    whole = list(loader(20, 6))
+    cut = loader(20, 6)
+    batches = iter(cut)
+    assert [next(batches), next(batches)] == whole[:2]
+    state = cut.state_dict()
+    resumed = loader(20, 6)
+    resumed.load_state_dict(state)
+    assert list(resumed) == whole[2:]
+    assert list(resumed) == whole, "only the first epoch after a resume is partial"
+    assert resumed.state_dict() == {"position": 0}
+
+
+@pytest.mark.parametrize(("count", "batch_size", "world"), [(23, 4, 2), (7, 2, 3), (5, 1, 2), (64, 8, 4), (3, 8, 3)])
+def test_ranks_share_the_samples(count: int, batch_size: int, world: int) -> None:
+    train = [list(loader(count, batch_size, rank=rank, world=world)) for rank in range(world)]
+    assert len({len(batches) for batches in train}) == 1
+    seen = [index for batches in train for batch in batches for index in batch]
+    assert set(seen) == set(range(count))
+    assert len(seen) - count < world
+    valid = [
+        list(ValidationLoader(Numbers(count), batch_size=batch_size, rank=partial(int, rank), world=world))
+        for rank in range(world)
+    ]
+    assert len({len(batches) for batches in valid}) == 1
+    assert all(batch for batches in valid for batch in batches)
+    assert sorted(index for batches in valid for batch in batches for index in batch) == list(range(count))
+
+
+def test_more_ranks_than_validation_samples_are_refused() -> None:
+    with pytest.raises(BadSpecError, match="2 validation samples cannot be divided among 3"):
+        ValidationLoader(Numbers(2), batch_size=1, world=3)
+
+
+def test_the_warmup_is_linear_and_the_cosine_ends_at_its_floor() -> None:
+    settings = TrainerSettings(max_epochs=10, warmup_epochs=2, final_learning_rate_share=0.1)
+    share = learning_rate_share(settings, steps_per_epoch=5)
+    shares = [share(step) for step in range(50)]
+    assert shares[:10] == pytest.approx([(step + 1) / 11 for step in range(10)])
+    assert shares[10] == 1.0
+    assert all(left > right for left, right in itertools.pairwise(shares[10:]))
+    assert shares[-1] == pytest.approx(0.1)
+    assert share(30) == pytest.approx(0.1 + 0.9 * 0.5 * (1 + np.cos(np.pi * 20 / 39)))
+    constant = learning_rate_share(TrainerSettings(max_epochs=3, schedule="constant"), steps_per_epoch=5)
+    assert {constant(step) for step in range(15)} == {1.0}
