@@ -5,6 +5,7 @@ packages count (the caller says so): an edit of the kernel must not make every a
 """
 
 import ast
+import copy
 import functools
 import hashlib
 from collections.abc import Iterable, Sequence
@@ -49,24 +50,29 @@ def _collect(module: str, function: str | None, packages: tuple[str, ...], piece
     label = f"{module}:{function or ''}"
     if label in pieces or f"{module}:" in pieces:
         return
+    text, imported = _read(module, function, packages)
+    pieces[label] = text
+    for name in imported:
+        _collect(name, None, packages, pieces)
+
+
+@functools.cache  # every asset of a line follows the same modules
+def _read(module: str, function: str | None, packages: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+    """Normalised source of a module, or of a function with what it names, and the modules it imports."""
     source = _find(module)
     if source is None:
         raise LookupError(f"{module}: no such module on the path")
-    if function is None:
-        nodes: list[ast.stmt] = list(source.tree.body)
-    else:
-        nodes = _named(source, function)
-    pieces[label] = "\n".join(ast.unparse(node) for node in nodes)
+    nodes = list(source.tree.body) if function is None else _named(source, function)
     package = module.rpartition(".")[0]  # importing a module runs its package as well
     above = [package] if _inside(package, packages) else []
-    for imported in above + _imports(nodes, source, packages):
-        _collect(imported, None, packages, pieces)
+    return "\n".join(ast.unparse(node) for node in nodes), tuple(above + _imports(nodes, source, packages))
 
 
 def _named(source: _Module, function: str) -> list[ast.stmt]:
     """The definition of ``function`` and of every top-level name that it reaches, in the order of the file."""
     definitions: dict[str, list[ast.stmt]] = {}
-    for node in source.tree.body:
+    body = [_undecorated(node) if function in _bound(node) else node for node in source.tree.body]
+    for node in body:
         for name in _bound(node):
             definitions.setdefault(name, []).append(node)
     if function not in definitions:
@@ -82,7 +88,16 @@ def _named(source: _Module, function: str) -> list[ast.stmt]:
         for node in definitions.get(name, []):
             wanted[id(node)] = node
             todo.extend(child.id for child in ast.walk(node) if isinstance(child, ast.Name))
-    return [node for node in source.tree.body if id(node) in wanted]
+    return [node for node in body if id(node) in wanted]
+
+
+def _undecorated(node: ast.stmt) -> ast.stmt:
+    """The function without its decorators: an asset's hold descriptions and names of checks, nothing that it runs."""
+    if not isinstance(node, ast.FunctionDef):
+        return node
+    bare = copy.copy(node)
+    bare.decorator_list = []
+    return bare
 
 
 def _bound(node: ast.stmt) -> list[str]:

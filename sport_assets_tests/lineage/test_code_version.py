@@ -71,6 +71,7 @@ def version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Version:
         from sport_assets.lineage import code_version as module
 
         module._find.cache_clear()
+        module._read.cache_clear()
         sys.path_importer_cache.clear()
         monkeypatch.setattr(sys, "path", [str(root), *sys.path])
         try:
