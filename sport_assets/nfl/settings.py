@@ -33,7 +33,7 @@ class ModelSettings(BaseModel):
     dropout: float = Field(default=0.1, ge=0.0, lt=1.0)
     use_context: bool = Field(default=True, description="read the pre-snap context of the play")
     context_dropout: float = Field(
-        default=0.5, ge=0.0, lt=1.0, description="share of training plays whose context is hidden; it may be absent"
+        default=0.8, ge=0.0, lt=1.0, description="share of training plays whose context is hidden; it may be absent"
     )
     position_loss: Literal["huber", "euclidean", "squared"] = "huber"
     huber_delta_yards: float = Field(default=1.0, gt=0.0, description="where the Huber loss turns linear")

@@ -160,7 +160,7 @@ CHANGES: dict[str, Any] = {
     "basis": 2,
     "dropout": 0.5,
     "use_context": False,
-    "context_dropout": 0.9,
+    "context_dropout": 0.1,
     "position_loss": "squared",
     "huber_delta_yards": 0.1,
     "velocity_loss_weight": 2.0,
