@@ -285,14 +285,15 @@ def _parse_texts(frame: pl.DataFrame, types: Mapping[str, pl.DataType]) -> tuple
             parsed = true.set(~lower.is_in(["true", "false"]), None)
         else:
             parsed = _whole_numbers(text.cast(dtype, strict=False), text)
-        both = pl.DataFrame({name: text, "parsed": parsed})
-        found.append(failure_rows(both, pl.col("parsed").is_null() & pl.col(name).is_not_null(), "type", name))
+        if parsed.null_count() > text.null_count():
+            both = pl.DataFrame({name: text, "parsed": parsed})
+            found.append(failure_rows(both, pl.col("parsed").is_null() & pl.col(name).is_not_null(), "type", name))
         frame = frame.with_columns(parsed.alias(name))
     return frame, pl.concat(found)
 
 
 def _whole_numbers(parsed: pl.Series, text: pl.Series) -> pl.Series:
-    if not parsed.dtype.is_integer():
+    if not parsed.dtype.is_integer() or parsed.null_count() == text.null_count():
         return parsed
     number = text.cast(pl.Float64, strict=False)
     whole = number.set(number.is_finite().not_() | (number != number.round()) | (number.abs() > 2**53), None)

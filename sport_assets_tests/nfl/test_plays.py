@@ -166,7 +166,7 @@ def test_an_output_file_is_no_input_file_and_weeks_must_agree(tmp_path: Path) ->
     with pytest.raises(RawFileError, match="missing columns"):
         read_week(outputs)
     other = outputs.rename(tmp_path / "output_2023_w02.csv")
-    with pytest.raises(RawFileError, match="not the output of input_2023_w01.csv"):
+    with pytest.raises(RawFileError, match="not the output of input_2023_w01"):
         read_week(inputs, other)
 
 
