@@ -16,6 +16,8 @@ from typing import Any
 import pandera.polars as pa
 import polars as pl
 
+from sport_assets.nfl.tensors import FORMATIONS
+
 FIELD_LENGTH_YARDS, FIELD_WIDTH_YARDS = 120.0, 53.3
 FIELD_MARGIN_YARDS = 5.0
 BALL_MARGIN_YARDS = 20.0  # a pass thrown away lands farther out than players run
@@ -212,7 +214,6 @@ TARGETS = _schema(
 
 # -- supplementary file ------------------------------------------------------------------------------------
 
-FORMATIONS = ("SHOTGUN", "EMPTY", "SINGLEBACK", "PISTOL", "I_FORM", "JUMBO", "WILDCAT")
 _TEAM = r"^[A-Z]{2,3}$"
 _PROBABILITY_CHANGE = (-1.0, 1.0)
 

@@ -110,9 +110,7 @@ def make_split(
     return Split(method=method, settings=settings, **{side: tuple(sorted(sides[side])) for side in SIDES})
 
 
-def folds(
-    games: Iterable[int], k: int, *, salt: str = DEFAULT_SALT
-) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
+def folds(games: Iterable[int], k: int, *, salt: str = DEFAULT_SALT) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
     """k pairs (train games, valid games); every game is in exactly one valid side.
 
     Games are dealt out in the order of their places, so folds differ by at most one game in size.

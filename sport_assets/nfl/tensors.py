@@ -140,11 +140,7 @@ class PlayTensors:
             array = getattr(self, name)
             if array.dtype != dtype or array.shape != shape:
                 raise LayoutError(f"{name} is {array.dtype}{array.shape}, expected {np.dtype(dtype)}{shape}")
-        if (
-            self.play_offset[0] != 0
-            or self.play_offset[-1] != players
-            or np.any(np.diff(self.play_offset) < 0)
-        ):
+        if self.play_offset[0] != 0 or self.play_offset[-1] != players or np.any(np.diff(self.play_offset) < 0):
             raise LayoutError("play_offset does not run from 0 to the number of players")
         if self.target_offset[0] != 0 or np.any(np.diff(self.target_offset) < 0):
             raise LayoutError("target_offset does not rise from 0")
@@ -191,9 +187,7 @@ class PlayTensors:
         with safe_open(str(path), framework="numpy") as file:
             found = (file.metadata() or {}).get("layout", "")
             if found != _layout():
-                raise LayoutError(
-                    f"{path.name} has another layout than this version of the code: make it again"
-                )
+                raise LayoutError(f"{path.name} has another layout than this version of the code: make it again")
             missing = {field.name for field in fields(cls)} - set(file.keys())
             if missing:
                 raise LayoutError(f"{path.name} lacks the arrays {sorted(missing)}")
@@ -240,9 +234,7 @@ class PlayTensors:
 
     # -- batches -------------------------------------------------------------------------------------------
 
-    def pad(
-        self, plays: NDArray[np.integer], *, players: int | None = None, horizon: int | None = None
-    ) -> Batch:
+    def pad(self, plays: NDArray[np.integer], *, players: int | None = None, horizon: int | None = None) -> Batch:
         """Dense arrays of B plays, A players and H future frames; padding is 0 and masked.
 
         ``players`` fixes A (default: the most players of a play in the batch; fewer is a ValueError).
@@ -292,9 +284,7 @@ class PlayTensors:
         }
 
 
-def _gather(
-    offset: NDArray[np.int64], groups: NDArray[np.integer]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _gather(offset: NDArray[np.int64], groups: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Rows of the given groups one after another, and the groups' new offsets."""
     counts = offset[groups + 1] - offset[groups]
     fresh = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
