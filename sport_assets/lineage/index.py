@@ -26,6 +26,7 @@ ENTRIES = sa.Table(
     sa.Column("hash", sa.String, nullable=False, unique=True),
     sa.Column("file", sa.String, nullable=False),
     sa.Index("entries_of_partition", "key", "partition", "seq"),
+    sa.Index("entries_of_kind", "kind", "seq"),  # withdrawals are few among many materializations
 )
 INPUTS = sa.Table(
     "inputs",

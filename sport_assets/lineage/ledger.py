@@ -311,7 +311,7 @@ class Ledger:
             "subject": event.subject if isinstance(event, Checked | Overridden | Restored) else None,
             "run_id": getattr(event, "run_id", None),
             "hash": entry.hash,
-            "file": entry.path.relative_to(self.home.records).as_posix(),
+            "file": _file_name(entry.path),
         }
 
     def _reconcile_if_needed(self) -> Reconciled:
@@ -330,9 +330,7 @@ class Ledger:
 
     def _reconcile(self, connection: sa.Connection, *, set_aside: bool) -> Reconciled:
         known = {row.file: row.id for row in connection.execute(sa.select(ENTRIES.c.file, ENTRIES.c.id))}
-        files = {
-            path.relative_to(self.home.records).as_posix(): path for year in self._years() for path in year.iterdir()
-        }
+        files = {_file_name(path): path for year in self._years() for path in year.iterdir()}
         stray = {name: path for name, path in files.items() if name not in known}
         for name, path in list(stray.items()):
             if path.name.startswith(".") and path.suffix == ".tmp":  # a record whose writing never ended
@@ -346,7 +344,7 @@ class Ledger:
             head = self._insert(connection, batch)
             adopted += [entry.event.id for entry in batch]
             for entry in batch:
-                del stray[entry.path.relative_to(self.home.records).as_posix()]
+                del stray[_file_name(entry.path)]
         if stray and (not set_aside or _left_behind(stray, head, bool(known))):
             raise ChainBroken(
                 f"{len(stray)} of {len(files)} record files do not follow the chain, the first after record "
@@ -382,6 +380,11 @@ def _same(column: sa.Column[Any], value: str | None) -> sa.ColumnElement[bool]:
 def _record_id(head: Head) -> str:
     """The id of the record that follows ``head``. Known from the head alone, so a stray one is found by its name."""
     return f"{head.seq + 1:08d}-{head.hash[:12]}"
+
+
+def _file_name(path: Path) -> str:
+    """How an entry names its record file: ``<year>/<record id>.json``."""
+    return f"{path.parent.name}/{path.name}"
 
 
 def _batches(entries: Iterable[_Entry], size: int = 2000) -> Iterator[list[_Entry]]:
