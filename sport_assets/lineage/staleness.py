@@ -45,6 +45,8 @@ def why_stale(
         if wanted not in recorded:
             return f"new input {_name(*wanted)}"
     for (input_key, input_partition), version in recorded.items():
+        if (input_key, input_partition) == (key, partition):
+            continue  # an earlier version of itself, continued
         now = lineage.ledger.latest(input_key, input_partition)
         if now is None or now.version != version:
             return f"input {_name(input_key, input_partition)} changed"
