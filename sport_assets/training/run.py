@@ -92,12 +92,15 @@ def _train(spec: TrainingSpec, options: argparse.Namespace, context: Any) -> int
         if not isinstance(error, TrainingError):
             traceback.print_exception(raised)
         message = str(error) or type(error).__name__
-        print(f"{'stopped' if isinstance(error, StoppedError) else 'error'}: {message}", file=sys.stderr, flush=True)
+        stopped = isinstance(error, StoppedError)
+        if first or not stopped:
+            where = "" if first else f" (process {rank()})"
+            print(f"{'stopped' if stopped else 'error'}{where}: {message}", file=sys.stderr, flush=True)
         if context is not None and first:
-            (context.log.warning if isinstance(error, StoppedError) else context.log.error)(message)
+            (context.log.warning if stopped else context.log.error)(message)
         reporter.result(_failure(error, code))
         # ranks that Lightning started must not look like a crash when all ranks stop together
-        return 0 if isinstance(error, StoppedError) and not first else code
+        return EXIT_DONE if stopped and not first else code
 
 
 def _fit_and_publish(spec: TrainingSpec, work: Path, options: argparse.Namespace, reporter: Reporter) -> dict[str, Any]:

@@ -263,3 +263,27 @@ def test_several_processes_need_synchronised_metrics(toy_spec: ToySpec, tmp_path
     done = subprocess.run(command(spec, tmp_path), cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.returncode == 2, done.stderr
     assert "train_loss is logged without sync_dist=True" in done.stderr
+
+
+@pytest.mark.slow
+def test_two_processes_stop_together_and_go_on_under_torchrun(toy_spec: ToySpec, tmp_path: Path) -> None:
+    model = {"samples": 71, "delay_s": 0.1}
+    spec = toy_spec(model=model, strategy="ddp", devices=2, accumulate_grad_batches=2, checkpoint_every_s=1e-6)
+    done = subprocess.run(command(spec, tmp_path / "whole"), cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    cut = subprocess.Popen(command(spec, tmp_path / "cut"), cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 100
+    while not (tmp_path / "cut" / "work" / "last.ckpt").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    cut.send_signal(signal.SIGTERM)
+    assert cut.stderr is not None
+    log = cut.stderr.read()
+    assert cut.wait(30) == 75, log
+    assert log.count("stopped on request at step") == 1
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m"]
+    arguments = launcher + command(spec, tmp_path / "cut")[2:]
+    done = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "resumes from" in done.stderr
+    # gloo's sums of two numbers do not depend on their order
+    assert contents(tmp_path / "cut" / "out") == contents(tmp_path / "whole" / "out")

@@ -6,13 +6,16 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from sport_assets.training.checkpoints import load_weights
 from sport_assets.training.errors import BadSpecError
+from sport_assets.training.export import export_onnx
 from sport_assets.training.spec import TrainingSpec
-from sport_assets.training.tracking import fetch_weights, find_run, make_tracking, open_client
+from sport_assets.training.tracked import fetch_weights, find_run, log_onnx_model, open_client
+from sport_assets.training.tracking import make_tracking
 from sport_assets_tests.training.conftest import Trainers, contents
 from sport_assets_tests.training.toy import Toy
 
@@ -71,6 +74,18 @@ def test_one_mlflow_run_per_spec_with_all_that_was_used(
     assert weights.read_bytes() == (tmp_path / "a" / "out" / "weights.safetensors").read_bytes()
     assert isinstance(load_weights(Toy({}), weights), torch.nn.Module)
     assert list((tmp_path / "a" / "work" / "tensorboard").glob("events.*"))
+
+    numbers = torch.arange(12.0).reshape(2, 6)
+    toy = Toy({})
+    load_weights(toy, weights)
+    net = toy.net.eval()
+    export_onnx(net, {"input": numbers}, ["output"], {"input": {0: "batch"}}, tmp_path / "model.onnx")
+    import mlflow
+
+    loaded = mlflow.pyfunc.load_model(log_onnx_model(spec.digest, tmp_path / "model.onnx", uri))
+    with torch.no_grad():
+        expected_output = net(numbers).numpy()
+    assert np.allclose(loaded.predict({"input": numbers.numpy()})["output"], expected_output, atol=1e-5)
 
 
 def test_a_failing_tracker_is_reported_and_nothing_else(
