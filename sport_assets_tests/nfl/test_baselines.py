@@ -1,8 +1,12 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from sport_assets.nfl import baselines
+from sport_assets.nfl import baselines, features, metrics
+from sport_assets.nfl import plays as plays_of
 from sport_assets.nfl.baselines import Batch
+from sport_assets.nfl.tensors import PlayTensors
 from sport_assets_tests.nfl.example import plays
 
 
@@ -80,3 +84,27 @@ def test_a_straight_run_is_forecast_without_error() -> None:
     for name in ("constant_velocity", "constant_acceleration"):
         forecast = baselines.BASELINES[name](batch)[batch["player_mask"]]
         np.testing.assert_allclose(forecast, np.broadcast_to(ahead, forecast.shape), atol=1e-4)
+
+
+@pytest.mark.real_data
+def test_figures_on_the_highlights_of_2019(real_data: Path) -> None:
+    """ADE over all 211 plays, full horizon and 10 frames; better constants are welcome, worse ones are not."""
+    train = real_data / "nfl" / "ngs_highlights" / "train"
+    parts = []
+    for file in sorted(train.glob("input_*")):
+        clean = plays_of.clean_week(plays_of.read_week(file, train / file.name.replace("input", "output")))
+        assert clean.output is not None
+        tracking = plays_of.standardise(clean.input.clean)
+        parts.append(features.build(tracking, plays_of.standardise_targets(clean.output.clean, tracking)))
+    tensors = PlayTensors.concatenate(parts)
+    batch = tensors.pad(np.arange(len(tensors)))
+    assert len(tensors) == 211
+    for name, limits in {
+        "constant_velocity": (1.33, 0.56),
+        "constant_acceleration": (1.15, 0.29),
+        "damped_landing": (0.62, 0.27),
+    }.items():
+        forecast = baselines.BASELINES[name](batch)
+        for frames, limit in zip((None, 10), limits, strict=True):
+            errors = metrics.play_errors(forecast, batch["target"], batch["target_mask"], frames)
+            assert limit - 0.03 < metrics.summarise(errors)["ade"] < limit, (name, frames)
