@@ -10,12 +10,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import dagster as dg
+from dagster._core.errors import DagsterAssetCheckFailedError  # the package names it nowhere else
+from pydantic import TypeAdapter, ValidationError
 
 from sport_assets.lineage.home import Home
 from sport_assets.lineage.record import Lineage
 from sport_assets.lineage.staleness import why_stale
 from sport_assets.orchestration.assets import DECLARATIONS
 from sport_assets.orchestration.instance import initialise, instance
+from sport_assets.orchestration.sensors import end_mlflow_runs, reap
 
 
 class BuildError(Exception):
@@ -74,10 +77,15 @@ class Builder:
         keys = self._keys(target)
         self._check_partition(target, partition)
         self._spread_settings(keys, target, partition)
+        for key in keys:
+            self._config(key)  # a wrong value is refused before anything is made
         lineage = Lineage(self._home)
         try:
             steps = list(self._steps(keys, target, partition, report))
             with instance(self._home) as dagster:
+                # a slot that a killed run left would be waited for without end, and perhaps no daemon runs
+                reap(dagster, grace_seconds=0)
+                end_mlflow_runs(dagster, self._home)
                 job = self._definitions.resolve_implicit_global_asset_job_def()
                 for number, step in enumerate(steps):
                     reason = self._why(lineage, step, steps)
@@ -124,18 +132,13 @@ class Builder:
 
     def _steps(self, keys: list[str], target: str, partition: str | None, report: Report) -> Iterator[Step]:
         """Every partition to look at, upstream first. A source partition without its raw files is skipped and named."""
-        definition = DECLARATIONS[target].partitions_def
+        narrow = self._narrow(keys, target) if partition is not None else set()
         present: dict[str, list[str | None]] = {}
         for key in keys:
             declared = DECLARATIONS[key]
-            if declared.partitions_def is None:
-                wanted: list[str | None] = [None]
-            elif partition is not None and declared.partitions_def == definition:
-                wanted = [partition]
-            elif key == target:
-                wanted = list(declared.partitions_def.get_partition_keys())
-            else:
-                wanted = list(declared.partitions_def.get_partition_keys())
+            wanted: list[str | None] = [None]
+            if declared.partitions_def is not None:
+                wanted = [partition] if key in narrow else list(declared.partitions_def.get_partition_keys())
             if declared.raw_paths is not None:
                 here = [key_ for key_ in wanted if self._has_raw(key, key_)]
                 absent = [str(key_) for key_ in wanted if key_ not in here and key_ is not None]
@@ -149,6 +152,18 @@ class Builder:
             if same:  # a week whose raw file is missing is missing all the way down
                 present[key] = [k for k in wanted if all(k in upstream for upstream in same)]
             yield from (Step(key, key_) for key_ in present[key])
+
+    def _narrow(self, keys: list[str], target: str) -> set[str]:
+        """The assets of which a partition of the target needs that partition alone.
+
+        What is also read by way of an asset that stands on all partitions is needed whole.
+        """
+        narrow = {target}
+        for key in reversed(keys):
+            readers = [other for other in keys if key in self._parents(other)]
+            if readers and all(reader in narrow and self._same_partitions(key, reader) for reader in readers):
+                narrow.add(key)
+        return narrow
 
     def _parents(self, key: str) -> list[str]:
         return [k.to_user_string() for k in self._graph.get(dg.AssetKey(key.split("/"))).parent_keys]
@@ -177,10 +192,10 @@ class Builder:
 
     def _spread_settings(self, keys: list[str], target: str, partition: str | None) -> None:
         """Give each setting to the assets whose configuration has it; one that none has is an error."""
-        for asset_key, name, value in self._settings:
+        for asset_key, name, value, text in self._settings:
             if asset_key is not None and asset_key not in keys:
                 raise BuildError(f"--set {asset_key}.{name}: {asset_key} is not part of this build")
-            takers = [key for key in keys if asset_key in (None, key) and self._give(key, partition, name, value)]
+            takers = [key for key in keys if asset_key in (None, key) and self._give(key, partition, name, value, text)]
             if not takers:
                 known = sorted(f"{key}.{field_}" for key in keys for field_ in _fields(DECLARATIONS[key].config))
                 raise BuildError(
@@ -188,12 +203,12 @@ class Builder:
                     "those of a preset go by section and name, as training.max_epochs"
                 )
 
-    def _give(self, key: str, partition: str | None, name: str, value: Any) -> bool:
+    def _give(self, key: str, partition: str | None, name: str, value: Any, text: str) -> bool:
         """Set one field of an asset's configuration, or one of its preset's settings; False when it has none such."""
         declared = DECLARATIONS[key]
         config = self._configs.setdefault(key, {})
-        if name in _fields(declared.config):
-            config[name] = value
+        if declared.config is not None and name in _fields(declared.config):
+            config[name] = _fitting(declared.config, name, value, text)
             return True
         if declared.preset is None or declared.partitions_def is None:
             return False
@@ -231,7 +246,7 @@ class Builder:
             if DECLARATIONS[step.key].partitions_def is None and other.key in self._parents(step.key)
         ]
         code_version = self._graph.get(key).code_version
-        return why_stale(
+        stale = why_stale(
             lineage,
             step.key,
             step.partition,
@@ -240,6 +255,18 @@ class Builder:
             expected_inputs=expected,
             raw_paths=self._raw_paths(step.key, step.partition),
         )
+        return stale or self._stands_on_what_is_gone(lineage, step, set(expected))
+
+    def _stands_on_what_is_gone(
+        self, lineage: Lineage, step: Step, expected: set[tuple[str, str | None]]
+    ) -> str | None:
+        """Whether an asset that stands on all partitions was made with one whose raw file was since taken away."""
+        latest = lineage.ledger.latest(step.key, step.partition)
+        whole = {key for key, _ in expected}
+        for ref in latest.inputs if latest is not None else []:
+            if ref.key in whole and not ref.pinned and (ref.key, ref.partition) not in expected:
+                return f"input {Step(ref.key, ref.partition)} is gone"
+        return None
 
     def _materialize(self, job: dg.JobDefinition, dagster: dg.DagsterInstance, step: Step) -> None:
         key = dg.AssetKey(step.key.split("/"))
@@ -255,7 +282,7 @@ class Builder:
                 asset_selection=[key],
                 tags={"sport_assets/build": "true"},
             )
-        except dg.DagsterAssetCheckFailedError:
+        except DagsterAssetCheckFailedError:
             return  # published as rejected, which the outcome tells
         except dg.Failure as failure:
             raise BuildError(f"{step}: {failure.description}") from failure
@@ -290,8 +317,20 @@ def _dotted(settings: Mapping[str, Any], prefix: str = "") -> list[str]:
     return names
 
 
-def _parse(text: str) -> tuple[str | None, str, Any]:
-    """``FIELD=VALUE`` or ``line/asset.FIELD=VALUE``; the value is JSON where it can be, else text."""
+def _fitting(config: type[dg.Config], name: str, value: Any, text: str) -> Any:
+    """The text itself where the field takes text: a digest may look like a number (1234567, 12e4567)."""
+    if isinstance(value, str):
+        return value
+    try:
+        kind: Any = config.model_fields[name].annotation
+        TypeAdapter(kind).validate_python(value)
+    except ValidationError:
+        return text
+    return value
+
+
+def _parse(text: str) -> tuple[str | None, str, Any, str]:
+    """``FIELD=VALUE`` or ``line/asset.FIELD=VALUE``: asset, field, the value as JSON where it can be, and as text."""
     name, equals, value = text.partition("=")
     if not equals or not name:
         raise BuildError(f"--set {text}: write FIELD=VALUE or line/asset.FIELD=VALUE")
@@ -303,5 +342,5 @@ def _parse(text: str) -> tuple[str | None, str, Any]:
         asset_key, dot, name = name.partition(".")
         if not dot:
             raise BuildError(f"--set {text}: write line/asset.FIELD=VALUE")
-        return asset_key, name, parsed
-    return None, name, parsed
+        return asset_key, name, parsed, value
+    return None, name, parsed, value

@@ -43,7 +43,9 @@ def initialise(home: Home) -> bool:
         if fresh:
             settings = home.dagster / "dagster.yaml"
             if not settings.exists():
-                settings.write_text(DAGSTER_YAML, encoding="utf-8")
+                temporary = settings.with_suffix(".tmp")
+                temporary.write_text(DAGSTER_YAML, encoding="utf-8")
+                os.replace(temporary, settings)  # half a file would be taken for the user's own
             with instance(home) as made:
                 made.event_log_storage.set_concurrency_slots(GPU_POOL, max(1, visible_gpus() or os.cpu_count() or 1))
             done.touch()

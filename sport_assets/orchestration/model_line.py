@@ -121,6 +121,8 @@ def _stage_asset(model: ModelLine, stage: Stage) -> dg.AssetsDefinition:
             dimensions = model.dimensions(context.partition_key)
             settings = _call(model.settings, dimensions, config.overrides)
             inputs = _training_inputs(model, stage, record, settings, config.resume_from)
+            # a digest may be given by its beginning; the trainer knows whole ones
+            continued = inputs[-1].version if config.resume_from is not None else None
             with accelerator.hold(config.device) as device, mlflow.run(f"{model.line}/{stage.name}") as run:
                 spec = TrainingSpec.model_validate(
                     {
@@ -134,7 +136,7 @@ def _stage_asset(model: ModelLine, stage: Stage) -> dg.AssetsDefinition:
                         "device": device.name,
                         "precision": config.precision or device.precision,
                         "threads": config.threads or device.threads,
-                        "resume_from": config.resume_from,
+                        "resume_from": continued,
                     }
                 )
                 record.ran_on(device.name, spec.threads, spec.seed)

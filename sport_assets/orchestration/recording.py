@@ -36,7 +36,7 @@ class LineageResource(dg.ConfigurableResource[Lineage]):
                 context.partition_key if context.has_partition_key else None,
                 code_version=code_version,
                 config=config.model_dump(mode="json") if config is not None else {},
-                run_id=context.run_id,
+                run_id=context.run.run_id,
             ) as record:
                 yield AssetRecord(context, record, code_version)
         finally:

@@ -107,7 +107,8 @@ class MlflowTracking:
 
         dagster-mlflow ends its runs by a job hook, which asset runs do not have.
         """
-        uri = os.environ.get("MLFLOW_TRACKING_URI") or Home.from_environment().mlflow_uri
+        before = os.environ.get("MLFLOW_TRACKING_URI")
+        uri = before or Home.from_environment().mlflow_uri
         os.environ["MLFLOW_TRACKING_URI"] = uri
         # The first use of a database is told at length otherwise; alembic's INFO lines say nothing a person needs.
         for name in ("mlflow.store.db.utils", "mlflow.tracking.fluent", "alembic"):
@@ -133,6 +134,8 @@ class MlflowTracking:
                 raise
             finally:
                 mlflow.end_run(status=status)
+                if before is None:  # a later run of this process may have another home
+                    os.environ.pop("MLFLOW_TRACKING_URI", None)
 
 
 @dg.resource(description="MLflow on SQLite beside the ledger; started by trainings alone")

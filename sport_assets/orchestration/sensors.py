@@ -14,7 +14,7 @@ import dagster as dg
 import psutil
 from dagster import DagsterEventType, DagsterRunStatus
 
-from sport_assets.lineage.errors import RawFileMissing
+from sport_assets.lineage.errors import RawFileChanged, RawFileMissing
 from sport_assets.lineage.home import Home
 from sport_assets.lineage.record import Lineage
 from sport_assets.orchestration.assets import DECLARATIONS
@@ -89,12 +89,10 @@ def _processes(instance: dg.DagsterInstance, run_id: str) -> Iterator[tuple[int,
 
 
 def _slot_holders(instance: dg.DagsterInstance) -> set[str]:
+    """Runs that hold a slot of a pool, or stand in its queue: a dead one there may have been given the next slot."""
     storage = instance.event_log_storage
-    return {
-        run_id
-        for pool in storage.get_concurrency_keys()
-        for run_id in storage.get_concurrency_info(pool).active_run_ids
-    }
+    pools = [storage.get_concurrency_info(pool) for pool in storage.get_concurrency_keys()]
+    return {run for pool in pools for run in pool.active_run_ids | pool.pending_run_ids | pool.assigned_run_ids}
 
 
 def end_mlflow_runs(instance: dg.DagsterInstance, home: Home) -> int:
@@ -155,13 +153,14 @@ def raw_files_sensor(line: str, source: str, follow: Sequence[str] = ()) -> dg.S
     )
     def watch(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest]:
         for partition, digest in changed_partitions(Home.from_environment(), source):
+            # the record it replaces is part of the key: a file that gets its former content back is new as well
             yield dg.RunRequest(run_key=f"{source}:{partition}:{digest}", partition_key=partition, asset_selection=keys)
 
     return watch
 
 
 def changed_partitions(home: Home, source: str) -> Iterator[tuple[str, str]]:
-    """(partition, digest of its raw files) where all raw files are there and differ from the recorded ones."""
+    """(partition, digest of the change) where all raw files are there and differ from the recorded ones."""
     declared = DECLARATIONS[source]
     raw_paths: Callable[[str | None], Sequence[str]] | None = declared.raw_paths
     if raw_paths is None or declared.partitions_def is None:
@@ -170,8 +169,9 @@ def changed_partitions(home: Home, source: str) -> Iterator[tuple[str, str]]:
         for partition in declared.partitions_def.get_partition_keys():
             try:
                 files = [lineage.raw.register(path) for path in raw_paths(partition)]
-            except RawFileMissing:
-                continue
+            except (RawFileMissing, RawFileChanged):
+                continue  # not there yet, or just being written: the next tick looks again
             latest = lineage.ledger.latest(source, partition)
             if latest is None or sorted(f.sha256 for f in latest.raw_files) != sorted(f.sha256 for f in files):
-                yield partition, "-".join(file.sha256[:12] for file in files)
+                digests = [file.sha256[:12] for file in files]
+                yield partition, "-".join([*digests, "after", latest.id if latest is not None else "nothing"])

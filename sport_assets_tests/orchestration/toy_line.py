@@ -69,7 +69,10 @@ def split(context: dg.AssetExecutionContext, lineage: LineageResource) -> dg.Mat
 
 
 def settings(dimensions: Mapping[str, str], overrides: Mapping[str, Any]) -> dict[str, Any]:
-    result: dict[str, Any] = {"training": {"max_epochs": 2, "batch_size": 16}, "model": {"hidden": 8, "delay_s": 0.0}}
+    result: dict[str, Any] = {
+        "training": {"max_epochs": 2, "batch_size": 16, "checkpoint_every_s": 300.0},
+        "model": {"hidden": 8, "delay_s": 0.0, "nan_at_step": None, "raise_at_step": None},
+    }
     for name, value in overrides.items():
         section, _, field = name.partition(".")
         if field not in result.get(section, {}):
