@@ -5,7 +5,7 @@ Here belong forecasts that need no training, as vectorised NumPy over the padded
 baseline, which the network adds its residual to, is `network.PhysicsBaseline`; a test holds the two equal.
 
 The constants of the damped forecast were chosen by ADE on the training side of the default split of the 2019
-highlights (145 of 211 plays); no validation or test game was looked at.
+highlights (145 of 211 plays), of two to four frames, 0.4 to 1.0 s and shares of 0.7 to 0.95.
 """
 
 from __future__ import annotations
