@@ -263,12 +263,7 @@ class Ledger:
     def _next(self, head: Head, path: Path) -> _Entry:
         """A record file as the entry after ``head``. Raises ``ChainBroken`` when it is not."""
         data = path.read_bytes()
-        try:
-            event = parse_event(data)
-        except ValidationError as error:
-            raise ChainBroken(
-                f"{path}: cannot be read as a record; move it aside ({error.error_count()} errors)"
-            ) from error
+        event = _parse(path, data)
         if event.previous != head.hash or event.id != path.stem:
             raise ChainBroken(f"{path}: this record does not follow the ledger's head {head.hash}; move it aside")
         return _Entry(head.seq + 1, sha256_bytes(data), event, path)
@@ -368,7 +363,7 @@ class Ledger:
         path = self.home.records / _GENESIS
         if not path.exists():
             first = next(self.home.records.glob("[0-9]*/00000001-*.json"), None)
-            genesis = parse_event(first.read_bytes()).previous if first else secrets.token_hex(32)
+            genesis = _parse(first, first.read_bytes()).previous if first else secrets.token_hex(32)
             write_durably(path, genesis.encode())
         return path.read_text(encoding="utf-8").strip()
 
@@ -380,6 +375,13 @@ def _same(column: sa.Column[Any], value: str | None) -> sa.ColumnElement[bool]:
 def _record_id(head: Head) -> str:
     """The id of the record that follows ``head``. Known from the head alone, so a stray one is found by its name."""
     return f"{head.seq + 1:08d}-{head.hash[:12]}"
+
+
+def _parse(path: Path, data: bytes) -> Event:
+    try:
+        return parse_event(data)
+    except ValidationError as error:
+        raise ChainBroken(f"{path}: altered or torn, no record can be read from it; move it aside") from error
 
 
 def _file_name(path: Path) -> str:

@@ -254,6 +254,16 @@ def test_a_lost_genesis_is_found_in_the_first_record(written: Home) -> None:
     assert Ledger(written).head() == head
 
 
+def test_a_lost_genesis_and_a_torn_first_record_are_an_error(written: Home) -> None:
+    (written.records / "GENESIS").unlink()
+    _truncate(_records(written)[0])
+    _drop_index(written)
+    before = {path.name for path in written.records.rglob("*")}
+    with pytest.raises(ChainBroken, match=f"{_records(written)[0].stem}.*altered or torn"):
+        Ledger(written)
+    assert {path.name for path in written.records.rglob("*")} == before
+
+
 def test_a_file_that_is_no_record_is_said_to_be_none(written: Home) -> None:
     path = _records(written)[1]
     path.write_text("{}", encoding="utf-8")
