@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import ctypes
-import json
 import os
 import signal
 import sys
@@ -104,7 +103,8 @@ def _train(spec: TrainingSpec, options: argparse.Namespace, context: Any) -> int
 
 
 def _fit_and_publish(spec: TrainingSpec, work: Path, options: argparse.Namespace, reporter: Reporter) -> dict[str, Any]:
-    from sport_assets.training.checkpoints import publish, published_digest
+    from sport_assets.training.checkpoints import json_bytes, publish, published_digest
+    from sport_assets.training.state import write_atomically
 
     out: Path = options.out.resolve()
     if out.exists() and any(out.iterdir()):
@@ -143,8 +143,9 @@ def _fit_and_publish(spec: TrainingSpec, work: Path, options: argparse.Namespace
             "seconds": round(time.monotonic() - STARTED, 3),
         }
         if fitted.files:
+            # before the folder appears: whoever finds the folder finds the report
+            write_atomically(work / "result.json", json_bytes(report))
             publish(out, fitted.files)
-            (work / "result.json").write_text(json.dumps(report, indent=2, sort_keys=True) + "\n")
             reporter.info(
                 f"done: {report['epochs']} epochs, best {report['monitor']} {report['best_value']:.5g} "
                 f"in epoch {report['best_epoch'] + 1}"

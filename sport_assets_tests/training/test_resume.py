@@ -56,6 +56,7 @@ def test_a_crash_at_any_durable_step_changes_no_bit(
         status, log = trainers.run(spec, folder)
         assert status == 0, log
         assert contents(folder / "out") == contents(expected), crash
+        assert (folder / "work" / "result.json").exists(), crash
         assert not list((folder).glob("*.part"))
 
 
