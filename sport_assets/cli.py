@@ -39,10 +39,11 @@ out, err = Console(), Console(stderr=True)
 def _clear_errors() -> Iterator[None]:
     """What is the user's to mend ends with its message and exit code 1; a bug keeps its traceback."""
     from sport_assets.orchestration.build import BuildError
+    from sport_assets.training.errors import TrainingError
 
     try:
         yield
-    except (LineageError, BuildError, OSError, ValueError) as error:
+    except (LineageError, BuildError, TrainingError, OSError, ValueError) as error:
         err.print(f"[red]error:[/red] {_plain(str(error))}", soft_wrap=True)
         raise typer.Exit(1) from error
 

@@ -19,6 +19,7 @@ from sport_assets.lineage.staleness import why_stale
 from sport_assets.orchestration.assets import DECLARATIONS
 from sport_assets.orchestration.instance import initialise, instance
 from sport_assets.orchestration.sensors import end_mlflow_runs, reap
+from sport_assets.training.errors import TrainingError
 
 
 class BuildError(Exception):
@@ -222,7 +223,7 @@ class Builder:
         overrides[found[0]] = value
         try:
             declared.preset(sample, overrides)
-        except ValueError as error:
+        except (ValueError, TrainingError) as error:
             raise BuildError(f"--set {name}={value}: {error}") from error
         return True
 

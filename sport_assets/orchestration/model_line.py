@@ -17,6 +17,7 @@ from pydantic import Field
 from sport_assets.lineage.checks import CheckResult
 from sport_assets.lineage.errors import LineageError
 from sport_assets.lineage.manifest import InputRef
+from sport_assets.lineage.models import MODEL_FILE
 from sport_assets.lineage.record import Input
 from sport_assets.orchestration.assets import asset
 from sport_assets.orchestration.checks import AssetChecks, Check
@@ -123,7 +124,7 @@ def _stage_asset(model: ModelLine, stage: Stage) -> dg.AssetsDefinition:
             inputs = _training_inputs(model, stage, record, settings, config.resume_from)
             # a digest may be given by its beginning; the trainer knows whole ones
             continued = inputs[-1].version if config.resume_from is not None else None
-            with accelerator.hold(config.device) as device, mlflow.run(f"{model.line}/{stage.name}") as run:
+            with accelerator.hold(config.device) as device, mlflow.run(model.line) as run:
                 spec = TrainingSpec.model_validate(
                     {
                         "line": model.line,
@@ -207,14 +208,18 @@ def _after_training(model: ModelLine) -> list[dg.AssetsDefinition]:
         kinds={*model.kinds, "onnx"},
         code=[model.export],
     )
-    def exported_model(context: dg.AssetExecutionContext, lineage: LineageResource) -> dg.MaterializeResult:
+    def exported_model(
+        context: dg.AssetExecutionContext, lineage: LineageResource, mlflow: dg.ResourceParam[MlflowTracking]
+    ) -> dg.MaterializeResult:
         with lineage.record(context) as record:
             checkpoint = record.read(f"{model.line}/{last}")
             evaluated = record.read(f"{model.line}/evaluation")
             _same_model(evaluated, checkpoint)
             facts, results = _call(model.export, **_folders(model, record, checkpoint), out=record.folder)
             record.check(results)
-            return record.publish(facts=facts)
+            result = record.publish(facts=facts)
+        mlflow.add_model(checkpoint.materialization.facts["spec_digest"], record.published_folder / MODEL_FILE)
+        return result
 
     @asset(
         model.line,

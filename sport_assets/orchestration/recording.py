@@ -5,6 +5,7 @@ Belongs here: ``LineageResource`` and ``AssetRecord``. Must not come here: what 
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -60,6 +61,13 @@ class AssetRecord:
     def ran_on(self, device: str, threads: int, seed: int) -> None:
         """Say what the work runs on, where it is not this process."""
         self.inner.device, self.inner.threads, self.inner.seed = device, threads, seed
+
+    @property
+    def published_folder(self) -> Path:
+        """Where the published version lies. Raises ``LineageError`` before ``publish``."""
+        if self.inner.published is None:
+            raise LineageError(f"{self.inner.key}: nothing is published yet")
+        return self.inner.published.folder
 
     def check(self, results: CheckResult | Iterable[CheckResult]) -> None:
         """Note check results, and say in the log which did not pass."""

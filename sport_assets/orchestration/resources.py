@@ -84,13 +84,11 @@ class MlflowRun:
 
     tracking_uri: str
     run_id: str
-    experiment: str
 
     def environment(self) -> Mapping[str, str]:
         """What a training process needs to find its parent run."""
         return {
             "MLFLOW_TRACKING_URI": self.tracking_uri,
-            "MLFLOW_EXPERIMENT_NAME": self.experiment,
             "SPORT_ASSETS_MLFLOW_PARENT_RUN": self.run_id,
         }
 
@@ -113,6 +111,9 @@ class MlflowTracking:
         # The first use of a database is told at length otherwise; alembic's INFO lines say nothing a person needs.
         for name in ("mlflow.store.db.utils", "mlflow.tracking.fluent", "alembic"):
             logging.getLogger(name).setLevel(logging.WARNING)
+        from sport_assets.training.tracked import experiment_id, open_client
+
+        experiment_id(open_client(uri), experiment, uri)  # alone, and with its artifacts beside the database
         warnings.filterwarnings("ignore", category=dg.BetaWarning)  # said of dagster-mlflow; the versions are pinned
         from dagster_mlflow import mlflow_tracking  # imports mlflow: seconds
 
@@ -121,13 +122,13 @@ class MlflowTracking:
             {"mlflow": mlflow_tracking},
             resource_config={"mlflow": {"config": config}},
             instance=self._context.instance,
-            dagster_run=self._context.dagster_run,
+            dagster_run=self._context.run,
             log_manager=self._context.log,
         ) as resources:
             mlflow = resources.mlflow
             status = "FAILED"
             try:
-                yield MlflowRun(uri, mlflow.active_run().info.run_id, experiment)
+                yield MlflowRun(uri, mlflow.active_run().info.run_id)
                 status = "FINISHED"
             except (KeyboardInterrupt, dg.DagsterExecutionInterruptedError):
                 status = "KILLED"
@@ -136,6 +137,24 @@ class MlflowTracking:
                 mlflow.end_run(status=status)
                 if before is None:  # a later run of this process may have another home
                     os.environ.pop("MLFLOW_TRACKING_URI", None)
+
+    def add_model(self, spec_digest: str, path: Path) -> str | None:
+        """Put an exported model into the MLflow run of its training; its URI, or None when MLflow would not take it.
+
+        MLflow is a view of what the records hold: its refusal is told and undoes nothing.
+        """
+        uri = os.environ.get("MLFLOW_TRACKING_URI") or Home.from_environment().mlflow_uri
+        from mlflow.exceptions import MlflowException
+
+        from sport_assets.training.errors import BadSpecError
+        from sport_assets.training.tracked import log_onnx_model
+
+        try:
+            return log_onnx_model(spec_digest, path, uri)
+        except (MlflowException, BadSpecError, OSError) as error:
+            if self._context.log is not None:
+                self._context.log.warning(f"MLflow did not take the exported model: {error}")
+            return None
 
 
 @dg.resource(description="MLflow on SQLite beside the ledger; started by trainings alone")

@@ -115,3 +115,13 @@ def test_slots_of_finished_and_deleted_runs_are_freed(
     end(dagster, run)
     reap(dagster, grace_seconds=0)
     assert dagster.event_log_storage.get_concurrency_info(GPU_POOL).active_run_ids == set()
+
+
+def test_the_sensor_says_what_it_ended(dagster: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = begun(dagster, gone())
+    monkeypatch.setattr(sensors, "reap", lambda instance: reap(instance, grace_seconds=0))
+    said = sensors.reaper(dg.build_sensor_context(instance=dagster))
+    assert isinstance(said, dg.SkipReason)
+    assert said.skip_message == "ended 1 Dagster runs and 0 MLflow runs whose process is gone"
+    assert status(dagster, run) == dg.DagsterRunStatus.FAILURE
+    assert sensors.reaper.default_status == dg.DefaultSensorStatus.RUNNING

@@ -61,7 +61,9 @@ def clean(context: dg.AssetExecutionContext, lineage: LineageResource, config: C
 @asset("toy", description="split", reads=["clean"])
 def split(context: dg.AssetExecutionContext, lineage: LineageResource) -> dg.MaterializeResult:
     with lineage.record(context) as record:
-        days = [day for day in ("d1", "d2", "d3") if record.inner.lineage.ledger.latest("toy/clean", day)]
+        inner = record.inner.lineage
+        there = [day for day in ("d1", "d2", "d3") if (inner.home.data / "toy" / f"{day}.csv").is_file()]
+        days = [day for day in there if inner.ledger.latest("toy/clean", day)]
         for day in days:
             record.read("toy/clean", day)
         record.output("split.json").write_text(json.dumps(days))

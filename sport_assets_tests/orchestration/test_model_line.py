@@ -1,0 +1,110 @@
+"""The model line that the factory makes: which versions it reads, what stops it, and that it gives the same twice."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from sport_assets.lineage.errors import GateRefused, LineageError
+from sport_assets.orchestration.build import BuildError
+from sport_assets_tests.orchestration.toy_home import ToyHome, toy_home
+
+SMALL = "small|0"
+EPOCHS = "max_epochs=1"
+
+
+@pytest.fixture(scope="module")
+def built(shared_toy: ToyHome) -> tuple[ToyHome, dict[str, str]]:
+    """A home with the whole line built, and the versions it gave."""
+    assert "toy/model_card:small|0" in shared_toy.made("toy/model_card", SMALL, EPOCHS)
+    return shared_toy, shared_toy.versions()
+
+
+def test_every_step_is_current_afterwards(built: tuple[ToyHome, dict[str, str]]) -> None:
+    toy, _ = built
+    assert toy.made("toy/model_card", SMALL, EPOCHS) == []
+    assert toy.made("toy/checkpoint", SMALL, "training.max_epochs=1") == [], "the dotted name is the same setting"
+
+
+def test_the_record_says_what_the_training_was(built: tuple[ToyHome, dict[str, str]]) -> None:
+    toy, versions = built
+    record = toy.latest("toy/checkpoint", SMALL)
+    assert (record.seed, record.environment.device, record.environment.threads) == (0, "cpu", 1)
+    assert record.config["overrides"] == {"training.max_epochs": 1}
+    assert record.facts["bit_exact"] is True and record.facts["epochs"] == 1
+    spec = json.loads((toy.folder("toy/checkpoint", SMALL) / "training_spec.json").read_text())
+    assert spec["digest"] == record.facts["spec_digest"]
+    read = {f"{ref.key}:{ref.partition}": ref.version for ref in record.inputs}
+    assert read == {name: versions[name] for name in ("toy/split:None", "toy/clean:d1", "toy/clean:d3")}
+    assert {f"{i['key']}:{i['partition']}": i["version"] for i in spec["inputs"]} == read
+
+
+def test_a_preset_that_may_lose_is_warned_of_its_baselines(built: tuple[ToyHome, dict[str, str]]) -> None:
+    toy, _ = built
+    evaluation = toy.latest("toy/evaluation", SMALL)
+    [check] = evaluation.checks
+    assert evaluation.kind == "materialized"
+    assert (check.name, check.passed, check.blocking) == ("beats_baselines", False, False)
+
+
+def test_the_card_names_every_version(built: tuple[ToyHome, dict[str, str]]) -> None:
+    toy, versions = built
+    card = (toy.folder("toy/model_card", SMALL) / "model_card.md").read_text()
+    named = [name for name in versions if not name.startswith(("toy/raw", "toy/model_card"))]
+    assert [name for name in named if versions[name] not in card] == []
+
+
+def test_the_same_inputs_code_and_seed_give_the_same_versions_elsewhere(
+    built: tuple[ToyHome, dict[str, str]], tmp_path: Path
+) -> None:
+    _, versions = built
+    with toy_home(tmp_path / "a" / "longer path") as other:
+        other.build("toy/model_card", SMALL, EPOCHS)
+        again = other.versions()
+    assert len(versions) == 9
+    assert again == versions
+
+
+def test_a_strict_preset_that_loses_is_rejected_and_not_exported(built: tuple[ToyHome, dict[str, str]]) -> None:
+    toy, _ = built
+    with pytest.raises(BuildError, match=r"toy/evaluation:strict\|0 was rejected by its checks: beats_baselines"):
+        toy.build("toy/model_card", "strict|0", EPOCHS)
+    assert toy.latest("toy/evaluation", "strict|0").kind == "rejected"
+    with pytest.raises(GateRefused, match=r"toy/evaluation:strict\|0 cannot be read: its blocking check failed"):
+        toy.materialize("toy/exported_model", "strict|0", raise_on_error=True)
+    assert not (toy.home.store / "toy" / "exported_model" / "strict%7C0").exists()
+
+
+def test_an_evaluation_reads_what_the_checkpoint_was_trained_on(built: tuple[ToyHome, dict[str, str]]) -> None:
+    """Not the newest data, on which the split would be another."""
+    toy, versions = built
+    trained_on = {(ref.key, ref.partition, ref.version) for ref in toy.latest("toy/checkpoint", SMALL).inputs}
+    toy.write_day("d1", 4, 4, 4)
+    toy.write_day("d2", 4, 4, 4)
+    toy.build("toy/split")
+    assert toy.latest("toy/clean", "d1").version != versions["toy/clean:d1"]
+    toy.materialize("toy/evaluation", SMALL, raise_on_error=True)
+    evaluation = toy.latest("toy/evaluation", SMALL)
+    read = {(ref.key, ref.partition, ref.version) for ref in evaluation.inputs if ref.key != "toy/checkpoint"}
+    assert read == trained_on
+    assert evaluation.version == versions["toy/evaluation:small|0"]
+    for day in ("d1", "d2"):
+        (toy.home.data / "toy" / f"{day}.csv").unlink()
+    toy.write_day("d1", 1, 2, 3, "nan")
+    toy.build("toy/split")
+    assert toy.made("toy/model_card", SMALL, EPOCHS) == [], "the same content again makes all of it current"
+
+
+def test_continuing_a_finished_training_records_it_as_an_input(built: tuple[ToyHome, dict[str, str]]) -> None:
+    toy, versions = built
+    first = versions["toy/checkpoint:small|0"]
+    settings = ("max_epochs=2", f"toy/checkpoint.resume_from={first[:10]}")
+    toy.build("toy/checkpoint", SMALL, *settings)
+    record = toy.latest("toy/checkpoint", SMALL)
+    [continued] = [ref for ref in record.inputs if ref.key == "toy/checkpoint"]
+    assert (continued.version, continued.pinned) == (first, True)
+    assert record.facts["epochs"] == 2
+    assert record.version != first
+    assert toy.made("toy/checkpoint", SMALL, *settings) == [], "what it continued is pinned, so it is no news"
+    with pytest.raises(LineageError, match=r"toy/evaluation:small\|0 was made from another checkpoint than the newest"):
+        toy.materialize("toy/exported_model", SMALL, raise_on_error=True)
