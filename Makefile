@@ -34,7 +34,7 @@ install: $(STAMP) ## create .venv, install the package and its tools, prepare th
 
 demo: install ## from two generated NFL weeks to an exported model and its card
 	@if [ -e "$(SPORT_ASSETS_DATA)/nfl" ]; then echo "using the raw files in $(SPORT_ASSETS_DATA)/nfl"; \
-	else $(BIN)/sport-assets sample-data nfl --weeks 2; fi
+	else $(BIN)/sport-assets sample-data nfl --weeks 2 --plays-per-week 150; fi
 	@$(BIN)/sport-assets build nfl/model_card --partition 'sanity|0'
 	@echo; echo "Look at it in Dagster's UI:  make ui"
 
