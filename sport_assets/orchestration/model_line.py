@@ -218,7 +218,8 @@ def _after_training(model: ModelLine) -> list[dg.AssetsDefinition]:
             facts, results = _call(model.export, **_folders(model, record, checkpoint), out=record.folder)
             record.check(results)
             result = record.publish(facts=facts)
-        mlflow.add_model(checkpoint.materialization.facts["spec_digest"], record.published_folder / MODEL_FILE)
+        if not record.rejected:  # MLflow knows no gate
+            mlflow.add_model(checkpoint.materialization.facts["spec_digest"], record.published_folder / MODEL_FILE)
         return result
 
     @asset(

@@ -69,6 +69,11 @@ class AssetRecord:
             raise LineageError(f"{self.inner.key}: nothing is published yet")
         return self.inner.published.folder
 
+    @property
+    def rejected(self) -> bool:
+        """Whether what was published may not be read, because a blocking check failed."""
+        return self.inner.published is not None and self.inner.published.rejected
+
     def check(self, results: CheckResult | Iterable[CheckResult]) -> None:
         """Note check results, and say in the log which did not pass."""
         noted = [results] if isinstance(results, CheckResult) else list(results)

@@ -2,11 +2,15 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from sport_assets.lineage.checks import CheckResult
 from sport_assets.lineage.errors import GateRefused, LineageError
 from sport_assets.orchestration.build import BuildError
+from sport_assets.orchestration.resources import MlflowTracking
+from sport_assets_tests.orchestration import toy_line
 from sport_assets_tests.orchestration.toy_home import ToyHome, toy_home
 
 SMALL = "small|0"
@@ -73,6 +77,24 @@ def test_a_strict_preset_that_loses_is_rejected_and_not_exported(built: tuple[To
     with pytest.raises(GateRefused, match=r"toy/evaluation:strict\|0 cannot be read: its blocking check failed"):
         toy.materialize("toy/exported_model", "strict|0", raise_on_error=True)
     assert not (toy.home.store / "toy" / "exported_model" / "strict%7C0").exists()
+
+
+def test_an_export_that_fails_parity_is_rejected_and_kept_from_mlflow(
+    built: tuple[ToyHome, dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    toy, _ = built
+    export, added = toy_line.export, []
+
+    def drifted(**named: Any) -> Any:
+        return export(**named)[0], [CheckResult("parity", False, failed=3, checked=9)]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(toy_line, "export", drifted)
+        patch.setattr(MlflowTracking, "add_model", lambda *given: added.append(given))
+        assert not toy.materialize("toy/exported_model", SMALL, raise_on_error=False).success
+    assert toy.latest("toy/exported_model", SMALL).kind == "rejected"
+    assert added == []
+    assert toy.made("toy/model_card", SMALL, EPOCHS) == ["toy/exported_model:small|0"]
 
 
 def test_an_evaluation_reads_what_the_checkpoint_was_trained_on(built: tuple[ToyHome, dict[str, str]]) -> None:
