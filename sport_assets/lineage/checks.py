@@ -31,8 +31,8 @@ class CheckResult:
 
     def summary(self) -> str:
         """One line for a person: name, verdict, and what broke."""
-        verdict = "passed" if self.passed else ("FAILED" if self.blocking else "warning")
+        verdict = "passed" if self.passed else ("FAILED" if self.blocking else "did not pass")
         if not self.failed:
-            return f"{self.name}: {verdict}"
-        rules = ", ".join(f"{rule} {count}" for rule, count in sorted(self.rules.items()))
-        return f"{self.name}: {verdict}, {self.failed} of {self.checked} ({rules})"
+            return f"{self.name} {verdict}"
+        rules = ", ".join(f"{rule} {count:,}" for rule, count in sorted(self.rules.items()))
+        return f"{self.name} {verdict}: {self.failed:,} of {self.checked:,} ({rules})"

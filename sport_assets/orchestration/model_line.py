@@ -246,9 +246,14 @@ def _after_training(model: ModelLine) -> list[dg.AssetsDefinition]:
                 facts=_card_facts(record, exported, evaluated, checkpoint),
                 out=record.folder,
             )
-            return record.publish(metadata={"card": dg.MetadataValue.md(text)})
+            return record.publish(metadata={"card": dg.MetadataValue.md(_without_front_matter(text))})
 
     return [evaluation, exported_model, model_card]
+
+
+def _without_front_matter(text: str) -> str:
+    """The card's text without the YAML block that only model hubs read."""
+    return text.split("\n---\n", 1)[-1] if text.startswith("---\n") else text
 
 
 def _folders(model: ModelLine, record: AssetRecord, checkpoint: Input) -> dict[str, Any]:
