@@ -21,8 +21,9 @@ from sport_assets.training.spec import TrainingSpec
 
 # How long a cancelled training may take to write its checkpoint before it is killed.
 STOP_SECONDS = 60
-# How long to wait for a trainer of the same spec whose parent has just died.
-LEASE_WAIT_SECONDS = 30
+# How long to wait for another trainer of the same spec: its result is this one's as well. The lease is free as soon as
+# its holder ends, however it ends.
+LEASE_WAIT_SECONDS = 86_400
 
 
 def train(
