@@ -8,7 +8,7 @@ import ast
 import copy
 import functools
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.machinery import PathFinder
 from importlib.util import find_spec
@@ -129,19 +129,28 @@ def _imports(nodes: Iterable[ast.stmt], source: _Module, packages: tuple[str, ..
         return _inside(module, packages)
 
     found: list[str] = []
-    for node in nodes:
-        for child in ast.walk(node):
-            if isinstance(child, ast.Import):
-                found += [alias.name for alias in child.names if counts(alias.name)]
-            elif isinstance(child, ast.ImportFrom):
-                base = _absolute(child, source)
-                # `from package import module` imports a module; `from module import name` does not
-                names = [f"{base}.{alias.name}" for alias in child.names]
-                modules = [name for name in names if counts(name)]
-                found += modules
-                if len(modules) < len(names) and counts(base):
-                    found.append(base)
+    for node in _statements(nodes):
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names if counts(alias.name)]
+        elif isinstance(node, ast.ImportFrom):
+            base = _absolute(node, source)
+            # `from package import module` imports a module; `from module import name` does not
+            names = [f"{base}.{alias.name}" for alias in node.names]
+            modules = [name for name in names if counts(name)]
+            found += modules
+            if len(modules) < len(names) and counts(base):
+                found.append(base)
     return found
+
+
+def _statements(nodes: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
+    """Every statement, also inside others. Expressions, most of a tree, hold none and are not looked at."""
+    for node in nodes:
+        yield node
+        for name in ("body", "orelse", "finalbody"):
+            yield from _statements(getattr(node, name, ()))
+        for part in (*getattr(node, "handlers", ()), *getattr(node, "cases", ())):
+            yield from _statements(part.body)
 
 
 def _absolute(node: ast.ImportFrom, source: _Module) -> str:
@@ -175,7 +184,7 @@ def _find(module: str) -> _Module | None:
 
 
 def _without_docstrings(tree: ast.Module) -> ast.Module:
-    for node in ast.walk(tree):
+    for node in (tree, *_statements(tree.body)):
         if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             continue
         first = node.body[0] if node.body else None
