@@ -79,6 +79,8 @@ def failures(frame: pl.DataFrame, schema: pa.DataFrameSchema) -> pl.DataFrame:
             pl.col("column").cast(pl.String).fill_null("").alias("column"),
             pl.col("failure_case").cast(pl.String).fill_null("null").alias("value"),
         )
+        # a NaN that is also "null" or "out of range" to Pandera is one failure, not three
+        broken = broken.join(numbers, on=["index", "column"], how="anti", maintain_order="left")
         return pl.concat([numbers, broken]).unique(["index", "rule", "column"], maintain_order=True)
     return numbers
 
