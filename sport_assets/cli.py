@@ -4,6 +4,7 @@ Belongs here: arguments, tables, progress. Must not come here: work; each comman
 """
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from sport_assets.lineage.errors import LineageError
 from sport_assets.lineage.home import Home
@@ -32,18 +33,21 @@ for group in (ledger_app, sample_app, predict_app):
     app.add_typer(group)
 
 JSON = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
-out, err = Console(), Console(stderr=True)
+# a pipe has no width: nothing is cut there
+out, err = Console(width=None if sys.stdout.isatty() else 200), Console(stderr=True)
 
 
 @contextmanager
 def _clear_errors() -> Iterator[None]:
-    """What is the user's to mend ends with its message and exit code 1; a bug keeps its traceback."""
+    """What is the user's to mend ends with its message and exit code 1. SPORT_ASSETS_TRACEBACK=1 shows where."""
     from sport_assets.orchestration.build import BuildError
     from sport_assets.training.errors import TrainingError
 
     try:
         yield
     except (LineageError, BuildError, TrainingError, OSError, ValueError) as error:
+        if os.environ.get("SPORT_ASSETS_TRACEBACK"):
+            raise
         err.print(f"[red]error:[/red] {_plain(str(error))}", soft_wrap=True)
         raise typer.Exit(1) from error
 
@@ -57,14 +61,19 @@ def _print_json(value: Any) -> None:
 
 
 @app.command()
-def init() -> None:
+def init(as_json: JSON = False) -> None:
     """Make the home (SPORT_ASSETS_HOME) with its ledger and Dagster instance."""
     from sport_assets.orchestration.instance import initialise
 
     with _clear_errors():
         home = Home.from_environment()
         made = initialise(home)
-        err.print(f"{'made' if made else 'found'} {home.root}; raw files are looked for in {home.data}", soft_wrap=True)
+        if as_json:
+            _print_json({"home": home.root, "data": home.data, "made": made})
+        else:
+            err.print(
+                f"{'made' if made else 'found'} {home.root}; raw files are looked for in {home.data}", soft_wrap=True
+            )
 
 
 @app.command()
@@ -115,9 +124,11 @@ def _result(home: Home, key: str, partition: str | None) -> dict[str, Any]:
         made = lineage.ledger.latest(key, partition)
         assert made is not None
         folder = lineage.store.folder(key, partition, made.version)
+        # of this very model: an evaluation that this target is, or was made from
+        own = {made.id, *(ref.record for ref in made.inputs)}
         line = key.split("/")[0]
-        evaluation = lineage.ledger.latest(f"{line}/evaluation", partition) if partition is not None else None
-        exported = lineage.ledger.latest(f"{line}/exported_model", partition) if partition is not None else None
+        newest = [lineage.ledger.latest(f"{line}/{name}", partition) for name in ("evaluation", "exported_model")]
+        evaluation, exported = (found if found is not None and found.id in own else None for found in newest)
         result: dict[str, Any] = {
             "asset": key,
             "partition": partition,
@@ -172,6 +183,7 @@ def override(
     check: Annotated[str, typer.Argument(help="The failed check to let pass.")],
     reason: Annotated[str, typer.Option(help="Why; it is recorded.")],
     by: Annotated[str | None, typer.Option(help="Who; by default the user's name.")] = None,
+    as_json: JSON = False,
 ) -> None:
     """Let a rejected materialization pass the gate, by name and reason. It is recorded."""
     from sport_assets.lineage.environment import environment
@@ -182,7 +194,10 @@ def override(
         lineage = Lineage(Home.from_environment())
         try:
             event = let_pass(lineage.ledger, record, check, by=by or environment().user, reason=reason)
-            err.print(f"{check} of {record} is overridden (record {event.id})", highlight=False)
+            if as_json:
+                _print_json(event.model_dump(mode="json"))
+            else:
+                err.print(f"{check} of {record} is overridden (record {event.id})", highlight=False)
         finally:
             lineage.close()
 
@@ -212,7 +227,8 @@ def log(
         if as_json:
             _print_json([dict(row._mapping) for row in rows])
             return
-        table = Table("record", "when", "kind", "asset", "partition", "version")
+        record_id = Column("record", no_wrap=True, min_width=21)  # what `override` wants, whole
+        table = Table(record_id, "when", "kind", "asset", "partition", "version")
         for row in rows:
             cells = (row.id, row.at[:19], row.kind, row.key, row.partition, (row.version or "")[:12])
             table.add_row(*(cell or "" for cell in cells))
@@ -225,7 +241,10 @@ def rebuild(as_json: JSON = False) -> None:
     from sport_assets.lineage.ledger import Ledger
 
     with _clear_errors():
-        ledger = Ledger.rebuilt(Home.from_environment())
+        home = Home.from_environment()
+        if not home.records.is_dir():
+            raise LineageError(f"{home.root} has no records to rebuild from; is SPORT_ASSETS_HOME the right folder?")
+        ledger = Ledger.rebuilt(home)
         try:
             found = ledger.head()
         finally:

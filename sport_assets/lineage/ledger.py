@@ -6,6 +6,7 @@ Must not come here: what may be read (``gate``).
 """
 
 import itertools
+import logging
 import os
 import re
 import secrets
@@ -35,6 +36,7 @@ from sport_assets.lineage.manifest import (
     parse_event,
 )
 
+_LOG = logging.getLogger(__name__)
 ORPHANED = "orphaned"
 _GENESIS = "GENESIS"
 _INPUT_COLUMNS = {"key", "partition", "version", "record"}
@@ -65,6 +67,23 @@ class Reconciled:
     orphaned: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
 
+    def tell(self, records: Path) -> None:
+        """Report what a person should look at."""
+        if self.orphaned:
+            _LOG.warning(
+                "%d record files did not follow the chain and lie in %s now, the first %s",
+                len(self.orphaned),
+                records / ORPHANED,
+                self.orphaned[0],
+            )
+        if self.missing:
+            _LOG.warning(
+                "the files of %d records are gone from %s, the first %s: restore them from a backup",
+                len(self.missing),
+                records,
+                self.missing[0],
+            )
+
 
 class Ledger:
     """The records of one home. Opening it creates what is missing and adopts or sets aside stray record files.
@@ -83,6 +102,7 @@ class Ledger:
                     METADATA.create_all(connection)
                 self._genesis = self._read_or_make_genesis()
             self.opened = self._reconcile_if_needed()
+            self.opened.tell(home.records)
         except (sa.exc.DatabaseError, sqlite3.DatabaseError) as error:
             if isinstance(error, sa.exc.OperationalError | sqlite3.OperationalError):
                 raise  # busy, full or read-only: not damaged
@@ -115,21 +135,30 @@ class Ledger:
         One write transaction holds the whole step: read the head, write and fsync the record file, insert, commit.
         Killed in between, the record file stands alone and names the head: the next to come adopts it.
         """
-        with self._writing() as connection:
-            head = self._head(connection)
-            while (stray := self._stray_next(head)) is not None:
-                head = self._insert(connection, [self._next(head, stray)])
-            complete = event.model_copy(update={"id": _record_id(head), "previous": head.hash})
-            data = complete.model_dump_json(indent=1).encode()
-            parse_event(data)  # what cannot be read again must not be written
-            path = self._record_path(complete)
-            try:
+        path: Path | None = None
+        try:
+            with self._writing() as connection:
+                head = self._head(connection)
+                while (stray := self._stray_next(head)) is not None:
+                    head = self._insert(connection, [self._next(head, stray)])
+                complete = event.model_copy(update={"id": _record_id(head), "previous": head.hash})
+                data = complete.model_dump_json(indent=1).encode()
+                parse_event(data)  # what cannot be read again must not be written
+                path = self._record_path(complete)
                 write_durably(path, data)
                 self._insert(connection, [_Entry(head.seq + 1, sha256_bytes(data), complete, path)])
-            except BaseException:
-                path.unlink(missing_ok=True)  # the caller is told that it failed, so nobody may adopt it
-                raise
+        except BaseException:
+            if path is not None:
+                self._take_back(path)
+            raise
         return complete
+
+    def _take_back(self, path: Path) -> None:
+        """Remove a record file whose entry failed: the caller is told so, and nobody may adopt it any more."""
+        with self._writing() as connection:
+            entered = connection.execute(sa.select(ENTRIES.c.seq).where(ENTRIES.c.id == path.stem)).first()
+            if entered is None:
+                path.unlink(missing_ok=True)
 
     def rebuild(self) -> Reconciled:
         """Make the index anew from ``records/`` alone.

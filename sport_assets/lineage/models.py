@@ -38,18 +38,18 @@ def find_model(home: Home, model: str) -> Path:
 
 
 def _by_digest(lineage: Lineage, digest: str) -> Path:
-    if len(digest) < 6 or not all(c in "0123456789abcdef" for c in digest):
-        raise LineageError(
-            f"{digest}: neither a file, a folder, line/asset:partition, nor a digest (6 or more hex digits)"
-        )
-    by_file = sa.select(FILES.c.seq).where(FILES.c.sha256.startswith(digest), FILES.c.raw.is_(False))
+    if not digest or not all(c in "0123456789abcdef" for c in digest):
+        raise LineageError(f"{digest}: neither a file, a folder, line/asset:partition, nor a digest in hex")
+    models = sa.select(FILES.c.seq).where(FILES.c.raw.is_(False), FILES.c.path.endswith(".onnx"))
+    by_file = models.where(FILES.c.sha256.startswith(digest))
     rows = lineage.ledger.entries(
         sa.or_(ENTRIES.c.version.startswith(digest), ENTRIES.c.seq.in_(by_file)),
+        ENTRIES.c.seq.in_(models),
         ENTRIES.c.kind.in_(["materialized", "rejected"]),
     )
-    places = {(row.key, row.partition, row.version) for row in rows}
-    if len(places) != 1:
-        raise LineageError(f"{digest}: {len(places) or 'no'} versions or files begin with this digest; one is needed")
+    versions = {row.version for row in rows}
+    if len(versions) != 1:
+        raise LineageError(f"{digest}: {len(versions) or 'no'} models' digests begin so; exactly one is needed")
     return lineage.read_record(rows[-1].id).folder
 
 

@@ -4,6 +4,7 @@ Belongs here: ``Lineage`` (a home, opened) and ``Record`` (one materialization o
 (orchestration wraps this), and anything that knows what the files hold.
 """
 
+import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -177,7 +178,7 @@ class Record:
         self.folder = staged
         self.key, self.partition = key, partition
         self.published: Published | None = None
-        self.device, self.threads = "cpu", 1
+        self.device, self.threads = "cpu", int(os.environ.get("POLARS_MAX_THREADS") or os.cpu_count() or 1)
         self.seed = seed
         self._code_version, self._config, self._run_id = code_version, config, run_id
         self._inputs: dict[tuple[str, str | None, str], InputRef] = {}
@@ -197,7 +198,11 @@ class Record:
         return self._note(self.lineage.read_version(key, version), pinned=True)
 
     def read_again(self, ref: InputRef) -> Input:
-        """Read the very version that another record read, through the gate, and note it."""
+        """Read the very version that another record read, and note it.
+
+        The gate is asked for that version and for the partition's newest one: a closed partition gives nothing.
+        """
+        readable(self.lineage.ledger, ref.key, ref.partition)
         return self._note(self.lineage.read_record(ref.record))
 
     def _note(self, found: Input, *, pinned: bool = False) -> Input:

@@ -84,7 +84,7 @@ class Store:
             except OSError:
                 if not target.exists():  # another writer was first with the same bytes
                     raise
-            sync(target.parent)
+        sync(target.parent)  # also when another writer renamed it: it may not have come to this yet
         if staged.exists() and folder_files(target) != files:
             raise StoreDamaged(
                 f"{target}: this version's files are not those of its content any more. Move the folder aside and "

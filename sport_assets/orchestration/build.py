@@ -213,18 +213,20 @@ class Builder:
             return True
         if declared.preset is None or declared.partitions_def is None:
             return False
-        sample = partition or declared.partitions_def.get_partition_keys()[0]
-        found = [
-            dotted for dotted in _dotted(declared.preset(sample, {})) if name in (dotted, dotted.split(".", 1)[-1])
-        ]
-        if len(found) != 1:
+        partitions = [partition] if partition is not None else list(declared.partitions_def.get_partition_keys())
+        known = _dotted(declared.preset(partitions[0], {}))
+        found = [dotted for dotted in known if name in (dotted, dotted.split(".", 1)[-1])]
+        if len(found) > 1:
+            raise BuildError(f"--set {name}: several settings have this name; say which one: {', '.join(found)}")
+        if not found:
             return False
         overrides = config.setdefault("overrides", {})
         overrides[found[0]] = value
-        try:
-            declared.preset(sample, overrides)
-        except (ValueError, TrainingError) as error:
-            raise BuildError(f"--set {name}={value}: {error}") from error
+        for one in partitions:
+            try:
+                declared.preset(one, overrides)
+            except (ValueError, TrainingError) as error:
+                raise BuildError(f"--set {name}={value}: {key}:{one}: {error}") from error
         return True
 
     def _config(self, key: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 Belongs here: ``LineageResource`` and ``AssetRecord``. Must not come here: what the gate or the store do (lineage).
 """
 
+import socket
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,8 @@ from sport_assets.lineage.home import Home
 from sport_assets.lineage.record import Lineage, Record
 from sport_assets.orchestration.checks import AssetChecks, shown
 
+# The run's tag that names the machine it works on.
+HOST_TAG = "sport_assets/host"
 # The checks that each asset declared, by key; filled by the ``asset`` decorator.
 DECLARED_CHECKS: dict[str, AssetChecks] = {}
 
@@ -30,6 +33,8 @@ class LineageResource(dg.ConfigurableResource[Lineage]):
         code_version = context.assets_def.code_versions_by_key[context.asset_key]
         if code_version is None:
             raise LineageError(f"{key}: no code version; define it with orchestration.assets.asset")
+        if HOST_TAG not in context.run.tags:  # the reaper judges processes of its own machine only
+            context.instance.add_run_tags(context.run.run_id, {HOST_TAG: socket.gethostname()})
         lineage = Lineage(Home.from_environment())
         try:
             with lineage.record(

@@ -71,6 +71,8 @@ def resolve_device(wanted: str) -> str:
 
 def visible_gpus() -> int:
     """NVIDIA GPUs that this process may use, without importing torch."""
+    if not Path("/proc/driver/nvidia/version").exists():
+        return 0  # device files without a driver
     restricted = os.environ.get("CUDA_VISIBLE_DEVICES")
     present = len([p for p in Path("/dev").glob("nvidia*") if re.fullmatch(r"nvidia\d+", p.name)])
     if restricted is None:

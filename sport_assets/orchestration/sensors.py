@@ -4,6 +4,7 @@ Belongs here: the reaper of what dead processes left, and the sensor that takes 
 heavy imports; sensors are evaluated often.
 """
 
+import socket
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -18,6 +19,7 @@ from sport_assets.lineage.errors import RawFileChanged, RawFileMissing
 from sport_assets.lineage.home import Home
 from sport_assets.lineage.record import Lineage
 from sport_assets.orchestration.assets import DECLARATIONS
+from sport_assets.orchestration.recording import HOST_TAG
 
 _UNFINISHED = [DagsterRunStatus.STARTING, DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING]
 # A run that has just begun may not have said yet which process it is.
@@ -37,7 +39,7 @@ def reaper(context: dg.SensorEvaluationContext) -> dg.SkipReason:
 
 
 def reap(instance: dg.DagsterInstance, grace_seconds: float = GRACE_SECONDS) -> list[str]:
-    """End every unfinished run whose process is gone; returns their ids.
+    """End every unfinished run of this machine whose process is gone; returns their ids.
 
     A run that a power loss cut off stays STARTED and keeps its pool slot for ever otherwise.
     """
@@ -45,9 +47,10 @@ def reap(instance: dg.DagsterInstance, grace_seconds: float = GRACE_SECONDS) -> 
     for record in instance.get_run_records(dg.RunsFilter(statuses=_UNFINISHED)):
         run = record.dagster_run
         began = record.start_time or record.create_timestamp.timestamp()
-        if time.time() - record.create_timestamp.timestamp() < grace_seconds or not _is_gone(
-            instance, run.run_id, began
-        ):
+        elsewhere = run.tags.get(HOST_TAG, socket.gethostname()) != socket.gethostname()
+        if elsewhere or time.time() - record.create_timestamp.timestamp() < grace_seconds:
+            continue
+        if not _is_gone(instance, run.run_id, began):
             continue
         if run.status == DagsterRunStatus.CANCELING:
             instance.report_run_canceled(run, message="The run's process is gone; it was being cancelled.")
