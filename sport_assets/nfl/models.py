@@ -132,8 +132,9 @@ class TrajectoryModule(pl.LightningModule):
             "val_miss_rate_2yd": missed / players,
             "val_rmse": (squared / (2 * frames)).sqrt(),
         }
-        # The sums are already those of all ranks, so each rank logs the same number.
-        self.log_dict({name: value.float() for name, value in named.items()}, sync_dist=False)
+        # The sums are those of all ranks, so each rank logs the same number; sync_dist takes the mean of equal ones,
+        # and tells the kernel that no rank's number is its own alone.
+        self.log_dict({name: value.float() for name, value in named.items()}, sync_dist=True)
 
 
 def build(spec: TrainingSpec) -> TrainingJob:

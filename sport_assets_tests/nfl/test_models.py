@@ -1,4 +1,7 @@
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +20,7 @@ from sport_assets.nfl.tensors import PLAY_FEATURES, PLAYER_FEATURES, PlayTensors
 from sport_assets.training.errors import BadSpecError
 from sport_assets.training.spec import SpecInput, TrainingSpec, resolve_preset
 from sport_assets_tests.nfl.example import plays
+from sport_assets_tests.nfl.several_processes import TRACE_VARIABLE
 
 SMALL = ModelSettings(hidden_dim=16, temporal_dim=8, dropout=0.0)
 
@@ -297,3 +301,42 @@ def test_edges_from_a_player_to_himself_are_zero(tensors: PlayTensors) -> None:
     assert edges.shape[-1] == EDGE_FEATURES
     assert (torch.diagonal(edges, dim1=1, dim2=2) == 0).all()
     assert edges.abs().amax((0, 1, 2)).min() > 0
+
+
+@pytest.mark.slow
+def test_two_processes_train_as_one(tmp_path: Path) -> None:
+    """The real builder under DDP: the same numbers on both ranks, and those of one process on the same weights."""
+    training = {"max_epochs": 2, "batch_size": 4, "strategy": "ddp", "devices": 2, "save_last": True}
+    plain = spec_of(tmp_path, {"training": training, "model": SMALL.model_dump(mode="json")})
+    spec = plain.model_copy(update={"builder": "sport_assets_tests.nfl.several_processes:build"})
+    spec.save(tmp_path / "spec.json")
+    command = [sys.executable, "-m", "sport_assets.training.run", "spec.json", "--trackers", "none"]
+    done = subprocess.run(
+        [*command, "--work", "work", "--out", "out"],
+        cwd=tmp_path,
+        env={**os.environ, TRACE_VARIABLE: str(tmp_path), "PYTHONPATH": str(Path(__file__).parents[2])},
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+    assert done.returncode == 0, done.stderr
+    first, second = (json.loads((tmp_path / f"rank{rank}.json").read_text()) for rank in (0, 1))
+    assert first["metrics"] == second["metrics"]
+    assert first["weights"] == second["weights"]
+
+    job = build(plain)
+    assert isinstance(job.valid, models.TorchPlays)
+    epochs = 2
+    assert first["validated"] and second["validated"]
+    assert sorted(first["validated"] + second["validated"]) == sorted([*range(len(job.valid))] * epochs)
+
+    (tmp_path / "last").mkdir()
+    (tmp_path / "out" / "weights_last.safetensors").rename(tmp_path / "last" / "weights.safetensors")
+    (tmp_path / "out" / "settings.json").rename(tmp_path / "last" / "settings.json")
+    module = models.load(tmp_path / "last")
+    batch = job.valid.source.batch(np.arange(len(job.valid)))
+    with torch.no_grad():
+        prediction = module(as_tensors(batch)).numpy()
+    alone = metrics.summarise(metrics.play_errors(prediction, batch["target"], batch["target_mask"]))
+    for name, value in alone.items():
+        assert first["metrics"][f"val_{name}"] == pytest.approx(float(value), rel=1e-5), name
