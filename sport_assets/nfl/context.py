@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pandera.polars as pa
 import polars as pl
 
 from sport_assets.lineage.checks import SAMPLE_ROWS, CheckResult
 from sport_assets.lineage.quarantine import Sifted, write_quarantine
+from sport_assets.nfl.file_checks import FILE_CHECKS, file_results, unusable
+from sport_assets.lineage.table import Table
 from sport_assets.nfl.findings import PLAY_KEY
-from sport_assets.nfl.raw_tables import RawTable, failure_rows, read_table, sift_table
+from sport_assets.nfl.raw_tables import RawFileError, RawTable, failure_rows, read_table, sift_table
 from sport_assets.nfl.schemas import ALLOWED_PRE_SNAP, CONTEXT_RULES, PLAY_CONTEXT, SUPPLEMENTARY
 
 CONTEXT_FILE = "play_context.parquet"
@@ -28,13 +29,13 @@ QUARANTINE_LIMIT = 0.05
 """Largest share of rows that may be quarantined before the file is rejected. (A play can do without context.)"""
 
 COLUMNS: tuple[str, ...] = (*PLAY_KEY, *ALLOWED_PRE_SNAP)
-_OTHERS = pa.DataFrameSchema(
-    {name: column for name, column in SUPPLEMENTARY.columns.items() if name not in COLUMNS}, strict=False
+_OTHERS = Table(
+    "nfl_supplementary_unused", {name: column for name, column in SUPPLEMENTARY.columns.items() if name not in COLUMNS}
 )
 _READING_RULES = ("field_count", "type", "missing_value", "not_finite")
 
 CHECKS: dict[str, tuple[bool, str]] = {
-    "file_structure": (True, "The file can be read and has the right columns."),
+    **FILE_CHECKS,
     "quarantined_share": (True, f"At most {QUARANTINE_LIMIT:.0%} of the rows are quarantined."),
     "columns_and_types": (False, "Every line has all fields, every value its type, none that is needed is missing."),
     "values_in_range": (False, "Values known before the snap are in their ranges and vocabularies."),
@@ -96,9 +97,13 @@ def process_context(path: Path, out: Path) -> ContextReport:
     """Read and validate a supplementary file; write play_context.parquet and quarantine.parquet to the folder
     ``out``.
 
-    The same file gives the same bytes. Raises RawFileError where the file as a whole cannot be used.
+    The same file gives the same bytes. Where the file as a whole cannot be used, the check ``file_structure`` fails
+    and says why, and unusable.json is all that is written.
     """
-    context, sifted, table = read_context(path)
+    try:
+        context, sifted, table = read_context(path)
+    except RawFileError as error:
+        return ContextReport(unusable(error, 1, CHECKS, out), {"plays": 0, "quarantined_rows": 0})
     context.write_parquet(out / CONTEXT_FILE)
     quarantined = write_quarantine([sifted.quarantined], out)
     unused = _unused(table)
@@ -166,16 +171,7 @@ def _checks(table: RawTable, sifted: Sifted, unused: Sifted, quarantined: int, r
     values = {rule: count for rule, count in sifted.rules.items() if rule not in (*_READING_RULES, *CONTEXT_RULES)}
     teams = [rule for rule in CONTEXT_RULES if rule != "duplicate_play"]
     return [
-        result(
-            "file_structure",
-            sifted,
-            {},
-            checked=1,
-            metadata={
-                table.file: f"{rows} rows, {len(table.frame.columns)} columns",
-                "may have been cut off": not table.last_line_whole,
-            },
-        ),
+        *file_results([table]),
         result(
             "quarantined_share",
             sifted,

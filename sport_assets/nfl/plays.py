@@ -20,6 +20,7 @@ import polars as pl
 from sport_assets.lineage.checks import CheckResult
 from sport_assets.lineage.quarantine import write_quarantine
 from sport_assets.nfl import findings
+from sport_assets.nfl.file_checks import unusable
 from sport_assets.nfl.findings import PLAY_KEY, PLAYER_KEY
 from sport_assets.nfl.raw_tables import FIRST_LINE, RawFileError, RawTable, failure_rows, read_table, sift_table
 from sport_assets.nfl.schemas import FIELD_LENGTH_YARDS, FIELD_WIDTH_YARDS, INPUT, MAX_FRAMES, OUTPUT, ROLES, SIDES
@@ -58,7 +59,7 @@ class WeekReport:
     metadata: Mapping[str, int | float]
     """Numbers for people: rows, plays, games, players, quarantined rows, findings, ..."""
     summary: Mapping[str, Any]
-    """Distributions of the week, for ``shift.shift``; also in summary.json."""
+    """Distributions of the week, for ``shift.shift``; also in summary.json. Empty for a week that cannot be used."""
 
 
 def read_week(input_path: Path, output_path: Path | None = None) -> RawWeek:
@@ -145,9 +146,13 @@ def process_week(input_path: Path, output_path: Path, out: Path) -> WeekReport:
 
     tracking.parquet, targets.parquet (clean rows in the files' order), quarantine.parquet (every quarantined
     row with rule, file and line), findings.json (what is wrong between rows), summary.json (distributions).
-    The same input files give the same bytes. Raises RawFileError where a file cannot be used as a whole.
+    The same input files give the same bytes. Where a file cannot be used as a whole, the check ``file_structure``
+    fails and says why, and unusable.json is all that is written.
     """
-    week = read_week(input_path, output_path)
+    try:
+        week = read_week(input_path, output_path)
+    except RawFileError as error:
+        return WeekReport(unusable(error, 2, CHECKS, out), {"clean_input_rows": 0, "quarantined_rows": 0}, {})
     clean = clean_week(week)
     assert week.output is not None and clean.output is not None
     found = findings.find(

@@ -15,6 +15,7 @@ import polars as pl
 from sport_assets.lineage.checks import SAMPLE_ROWS, CheckResult
 from sport_assets.lineage.quarantine import Sifted
 from sport_assets.nfl import findings
+from sport_assets.nfl.file_checks import FILE_CHECKS, file_results
 from sport_assets.nfl.findings import Finding
 from sport_assets.nfl.raw_tables import RawTable
 from sport_assets.nfl.schemas import ROW_RULES
@@ -101,7 +102,7 @@ _CHECKS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
 )
 
 CHECKS: dict[str, tuple[bool, str]] = {
-    "file_structure": (True, "Both files can be read, have the right columns, and end with a whole line (a warning)."),
+    **FILE_CHECKS,
     "quarantined_share": (True, f"At most {QUARANTINE_LIMIT:.0%} of the rows are quarantined."),
     "damaged_plays_share": (True, f"At most {DAMAGED_PLAYS_LIMIT:.0%} of the plays have a finding."),
     **{name: (False, description) for name, description, _ in _CHECKS},
@@ -129,12 +130,15 @@ class CleanWeek:
 
 
 def quarantine_counts(clean: CleanWeek) -> dict[str, int]:
+    """How often each rule of single rows was broken in both files, by rule."""
     counts: Counter[str] = Counter(clean.input.rules)
     counts.update(clean.output.rules if clean.output else {})
     return dict(sorted(counts.items()))
 
 
 def findings_content(week: RawWeek, clean: CleanWeek, found: list[Finding]) -> dict[str, Any]:
+    """findings.json: season, week, files, counts by rule of quarantined rows and of findings, up to 20 of each
+    finding with file and line, and what the rules mean."""
     explained = {**ROW_RULES, **findings.RULES}
     rules = {**quarantine_counts(clean), **_counts(found)}
     return {
@@ -179,13 +183,7 @@ def week_checks(
         return CheckResult(name, passed, blocking, description, **more)
 
     results = [
-        result(
-            "file_structure",
-            True,
-            checked=len(tables),
-            metadata={table.file: f"{len(table.frame)} rows, {len(table.frame.columns)} columns" for table in tables}
-            | {"files that may have been cut off": [table.file for table in tables if not table.last_line_whole]},
-        ),
+        *file_results(tables),
         result(
             "quarantined_share",
             quarantined <= QUARANTINE_LIMIT * rows,

@@ -114,6 +114,29 @@ def test_a_file_without_its_columns_is_refused(tmp_path: Path, source: list[str]
         context.read_context(path)
 
 
+@pytest.mark.parametrize("content", [b"", b"game_id,play_id\n", "gameId,playId\n1,2\n".encode("utf-16")])
+def test_an_unusable_file_is_rejected(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "supplementary_data.csv"
+    path.write_bytes(content)
+    out = tmp_path / "out"
+    out.mkdir()
+    report = context.process_context(path, out)
+    assert [check.name for check in report.checks] == list(context.CHECKS)
+    assert [check.name for check in report.checks if check.passed] == []
+    assert [check.name for check in report.checks if check.blocking] == ["file_structure"]
+    assert path.name in report.checks[0].description
+    assert [file.name for file in out.iterdir()] == ["unusable.json"]
+
+
+def test_a_file_cut_off_in_its_last_line_is_told(tmp_path: Path, source: list[str]) -> None:
+    path = tmp_path / "supplementary_data.csv"
+    for text, whole in (("\n".join(source) + "\n", True), ("\n".join(source), False)):
+        path.write_text(text)
+        report = context.process_context(path, tmp_path)
+        failed = [(check.name, check.blocking) for check in report.checks if not check.passed]
+        assert failed == ([] if whole else [("files_end_with_a_whole_line", False)])
+
+
 def test_plays_without_context_are_named() -> None:
     tracked = pl.DataFrame({"game_id": [1, 1, 1, 2], "play_id": [5, 5, 6, 5]})
     known = pl.DataFrame({"game_id": [1, 2, 3], "play_id": [5, 5, 5]})

@@ -161,6 +161,25 @@ def test_an_unusable_file_says_which_what_and_the_remedy(
     assert error.value.remedy
 
 
+@pytest.mark.parametrize("damage", [_truncated, lambda path: _as(path, b""), _camel_case])
+def test_an_unusable_file_rejects_its_week(tmp_path: Path, damage: Callable[[Path], Path]) -> None:
+    source, outputs = write_week(tmp_path)
+    out = tmp_path / "out"
+    out.mkdir()
+    path = damage(source)
+    report = process_week(path, outputs, out)
+    assert [check.name for check in report.checks] == list(CHECKS)
+    structure, *others = report.checks
+    assert (structure.name, structure.passed, structure.blocking) == ("file_structure", False, True)
+    told = json.loads((out / "unusable.json").read_text())
+    assert told["file"] == path.name
+    for part in told.values():
+        assert part in structure.description
+    assert not [check.name for check in others if check.passed or check.blocking or check.checked]
+    assert [file.name for file in out.iterdir()] == ["unusable.json"], "no table of an unusable week"
+    assert report.metadata["clean_input_rows"] == report.metadata["quarantined_rows"] == 0
+
+
 def test_an_output_file_is_no_input_file_and_weeks_must_agree(tmp_path: Path) -> None:
     inputs, outputs = write_week(tmp_path)
     with pytest.raises(RawFileError, match="missing columns"):
@@ -199,8 +218,11 @@ def test_a_file_cut_off_in_its_last_line_is_told(tmp_path: Path) -> None:
     inputs, outputs = write_week(tmp_path)
     outputs.write_bytes(outputs.read_bytes()[:-12])
     report = process_week(inputs, outputs, tmp_path)
-    structure = next(check for check in report.checks if check.name == "file_structure")
-    assert structure.metadata["files that may have been cut off"] == ["output_2023_w01.csv"]
+    results = {check.name: check for check in report.checks}
+    assert results["file_structure"].passed
+    cut = results["files_end_with_a_whole_line"]
+    assert (cut.passed, cut.blocking, cut.failed, cut.checked) == (False, False, 1, 2)
+    assert [(row["file"], row["line"]) for row in cut.sample] == [("output_2023_w01.csv", len(output_rows()) + 1)]
     quarantined = pl.read_parquet(tmp_path / "quarantine.parquet")
     assert quarantined["rule"].to_list() == ["field_count"]
     assert quarantined["line"].to_list() == [len(output_rows()) + 1]
