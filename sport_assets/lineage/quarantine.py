@@ -7,10 +7,16 @@ own schema. Must not come here: the rules themselves (a line's ``schemas.py``).
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pandera.errors
-import pandera.polars as pa
 import polars as pl
+
+from sport_assets.lineage.table import Table
+
+if TYPE_CHECKING:
+    import pandera.polars as pa
+
+    Schema = Table | pa.DataFrameSchema
 
 QUARANTINE_FILE = "quarantine.parquet"
 
@@ -60,13 +66,17 @@ def non_finite(frame: pl.DataFrame, columns: Iterable[str]) -> pl.DataFrame:
     return pl.concat(found)
 
 
-def failures(frame: pl.DataFrame, schema: pa.DataFrameSchema) -> pl.DataFrame:
+def failures(frame: pl.DataFrame, schema: "Schema") -> pl.DataFrame:
     """Every way in which ``frame`` breaks ``schema``.
 
     Returns columns ``index`` (row of ``frame``), ``rule`` (the check's name), ``column``, ``value``. A failure of the
     whole table (a missing column, a wrong type) has a null ``index``. NaN and infinity in float columns count as
     failures of rule ``finite``.
     """
+    import pandera.errors  # with pandas behind it: only when a table is validated
+
+    if isinstance(schema, Table):
+        schema = schema.pandera
     floats = [name for name, dtype in frame.schema.items() if dtype.is_float() and name in schema.columns]
     numbers = non_finite(frame, floats)
     try:
@@ -87,7 +97,7 @@ def failures(frame: pl.DataFrame, schema: pa.DataFrameSchema) -> pl.DataFrame:
 
 def sift(
     frame: pl.DataFrame,
-    schema: pa.DataFrameSchema,
+    schema: "Schema",
     *,
     file: str,
     line: pl.Series | None = None,

@@ -19,15 +19,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import pandera.polars as pa
 import polars as pl
 
 from sport_assets.lineage.quarantine import FAILURE_SCHEMA, Sifted, empty_failures, failures, sift
+from sport_assets.lineage.table import Table
 from sport_assets.nfl.schemas import column_types, rule_name
 
 MISSING = "NA"
 FIRST_LINE = 2  # the header is line 1
-_NOTHING = pa.DataFrameSchema({})
+_NOTHING = Table("nothing", {})
 # A row that cannot be read at all says nothing about its values, and a value of the wrong type nothing about
 # ranges.
 _PRECEDENCE = {"field_count": 0, "type": 1, "not_finite": 2, "missing_value": 3}
@@ -62,7 +62,7 @@ class RawTable:
     """Size of the text, after decompression."""
 
 
-def read_table(path: Path, schema: pa.DataFrameSchema, what: str) -> RawTable:
+def read_table(path: Path, schema: Table, what: str) -> RawTable:
     """Read one CSV file, plain or gzip, NA or nothing = missing.
 
     what: the kind of file for messages, as "input file". Raises RawFileError if the file is missing, empty,
@@ -125,9 +125,7 @@ def read_table(path: Path, schema: pa.DataFrameSchema, what: str) -> RawTable:
     )
 
 
-def sift_table(
-    table: RawTable, schema: pa.DataFrameSchema, extra: pl.DataFrame | None = None, keys: Sequence[str] = ()
-) -> Sifted:
+def sift_table(table: RawTable, schema: Table, extra: pl.DataFrame | None = None, keys: Sequence[str] = ()) -> Sifted:
     """Sort a file's rows into clean and quarantined by its schema, what reading found, and ``extra``
     failures.
 
@@ -201,7 +199,7 @@ def read_bytes(path: Path) -> bytes:
     return data.removeprefix(b"\xef\xbb\xbf")
 
 
-def _header(file: str, data: bytes, schema: pa.DataFrameSchema, what: str) -> list[str]:
+def _header(file: str, data: bytes, schema: Table, what: str) -> list[str]:
     """The header's names; RawFileError where they are not those of the schema."""
     end = data.find(b"\n")
     text = (data if end < 0 else data[:end]).decode("utf-8").rstrip("\r")

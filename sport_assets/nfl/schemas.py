@@ -1,6 +1,6 @@
 """What the NFL line's tables hold: columns, units, and the rules that each row must keep.
 
-Belongs here: Pandera schemas (polars) of the raw files and of the published tables, and the names of all
+Belongs here: the tables of the raw files and of the assets (validated by Pandera on polars), and the names of all
 rules. They serve validation and the column descriptions that people browse. Does not belong here: reading
 files, rules about more than one row (``findings``), Dagster.
 
@@ -11,11 +11,13 @@ frames in the air. The fastest sprint ever measured is 13.6 yd/s.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-import pandera.polars as pa
 import polars as pl
 
+from sport_assets.lineage.table import Column, Rule, Table
 from sport_assets.nfl.tensors import FORMATIONS
 
 FIELD_LENGTH_YARDS, FIELD_WIDTH_YARDS = 120.0, 53.3
@@ -70,28 +72,28 @@ def rule_name(name: str) -> str:
     return _RENAMED.get(name, name)
 
 
-def _column(dtype: type[pl.DataType], text: str, *checks: pa.Check, nullable: bool = False) -> pa.Column:
-    return pa.Column(dtype, list(checks), nullable=nullable, description=text)
+def _column(dtype: type[pl.DataType], text: str, *rules: Rule, nullable: bool = False) -> Column:
+    return Column(dtype, text, rules, nullable)
 
 
-def _between(low: float, high: float, rule: str) -> pa.Check:
-    return pa.Check.in_range(low, high, error=rule)
+def _between(low: float, high: float, rule: str) -> Rule:
+    return Rule("in_range", (low, high), rule)
 
 
-def _one_of(values: tuple[str, ...], rule: str) -> pa.Check:
-    return pa.Check.isin(list(values), error=rule)
+def _one_of(values: tuple[str, ...], rule: str) -> Rule:
+    return Rule("isin", (list(values),), rule)
 
 
-def _like(pattern: str, rule: str) -> pa.Check:
-    return pa.Check.str_matches(pattern, error=rule)
+def _like(pattern: str, rule: str) -> Rule:
+    return Rule("str_matches", (pattern,), rule)
 
 
-def _positive() -> pa.Check:
-    return pa.Check.ge(1, error="id_not_positive")
+def _positive() -> Rule:
+    return Rule("ge", (1,), "id_not_positive")
 
 
-def _schema(name: str, columns: dict[str, pa.Column], text: str) -> pa.DataFrameSchema:
-    return pa.DataFrameSchema(columns, name=name, description=text, strict=False)
+def _schema(name: str, columns: Mapping[str, Column], text: str) -> Table:
+    return Table(name, dict(columns), text)
 
 
 _X = _between(-FIELD_MARGIN_YARDS, FIELD_LENGTH_YARDS + FIELD_MARGIN_YARDS, "x_off_field")
@@ -183,20 +185,13 @@ _DIRECTION_LEFT = {"direction_left": _column(pl.Boolean, "The offence moved towa
 _STANDARDISED = "; standardised: the offence moves towards +x"
 
 
-def _standardised(columns: dict[str, pa.Column], names: tuple[str, ...]) -> dict[str, pa.Column]:
+def _standardised(columns: Mapping[str, Column], names: tuple[str, ...]) -> dict[str, Column]:
     """The columns with standardised coordinates described as such."""
 
-    def described(name: str, column: pa.Column) -> pa.Column:
-        if name not in names:
-            return column
-        return pa.Column(
-            column.dtype.type,
-            column.checks,
-            nullable=column.nullable,
-            description=f"{column.description}{_STANDARDISED}",
-        )
-
-    return {name: described(name, column) for name, column in columns.items()}
+    return {
+        name: replace(column, description=f"{column.description}{_STANDARDISED}") if name in names else column
+        for name, column in columns.items()
+    }
 
 
 STANDARDISED_COLUMNS = ("x", "y", "dir", "o", "absolute_yardline_number", "ball_land_x", "ball_land_y")
@@ -218,11 +213,11 @@ _TEAM = r"^[A-Z]{2,3}$"
 _PROBABILITY_CHANGE = (-1.0, 1.0)
 
 
-def _number(text: str, low: float, high: float, rule: str, dtype: type[pl.DataType] = pl.Int64) -> pa.Column:
+def _number(text: str, low: float, high: float, rule: str, dtype: type[pl.DataType] = pl.Int64) -> Column:
     return _column(dtype, text, _between(low, high, rule), nullable=True)
 
 
-def _team(text: str, *, nullable: bool = False) -> pa.Column:
+def _team(text: str, *, nullable: bool = False) -> Column:
     return _column(pl.String, text, _like(_TEAM, "team_format"), nullable=nullable)
 
 
@@ -354,19 +349,19 @@ CONTEXT_RULES: dict[str, str] = {
 """Rules over several columns or rows of the supplementary file, beside those of its schema's columns."""
 
 
-def column_types(schema: pa.DataFrameSchema) -> dict[str, pl.DataType]:
+def column_types(schema: Table) -> dict[str, pl.DataType]:
     """The polars type of each column."""
-    return {name: column.dtype.type for name, column in schema.columns.items()}
+    return {name: column.dtype() for name, column in schema.columns.items()}
 
 
-def column_descriptions(schema: pa.DataFrameSchema) -> list[dict[str, Any]]:
+def column_descriptions(schema: Table) -> list[dict[str, Any]]:
     """Columns for people: name, type, description, nullable, in order."""
     return [
         {
             "name": name,
-            "type": str(column.dtype.type),
-            "description": column.description or "",
-            "nullable": bool(column.nullable),
+            "type": str(column.dtype()),
+            "description": column.description,
+            "nullable": column.nullable,
         }
         for name, column in schema.columns.items()
     ]

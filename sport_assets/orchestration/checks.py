@@ -7,15 +7,17 @@ the rules, which live in a line's ``schemas.py``.
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
-import pandera.polars as pa
 import polars as pl
 
 from sport_assets.lineage.checks import SAMPLE_ROWS, CheckResult
 from sport_assets.lineage.errors import LineageError
 from sport_assets.lineage.quarantine import failures
+
+if TYPE_CHECKING:
+    from sport_assets.lineage.quarantine import Schema
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class Check:
     name: str
     description: str
     blocking: bool = True
-    schema: Callable[[], pa.DataFrameSchema] | None = None
+    schema: "Callable[[], Schema] | None" = None
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ class AssetChecks:
 
 def table_check(
     frame: pl.DataFrame,
-    schema: pa.DataFrameSchema,
+    schema: "Schema",
     *,
     name: str,
     blocking: bool = True,

@@ -5,11 +5,11 @@ from __future__ import annotations
 import subprocess
 import sys
 
-import pandera.polars as pa
 import polars as pl
 import pytest
 
 from sport_assets.lineage.quarantine import failures
+from sport_assets.lineage.table import Table
 from sport_assets.nfl import schemas
 from sport_assets.nfl.schemas import INPUT, OUTPUT, PLAY_CONTEXT, SUPPLEMENTARY, TARGETS, TRACKING
 
@@ -17,7 +17,7 @@ ALL = [INPUT, OUTPUT, SUPPLEMENTARY, PLAY_CONTEXT, TRACKING, TARGETS]
 
 
 @pytest.mark.parametrize("schema", ALL, ids=lambda schema: schema.name)
-def test_every_column_is_described(schema: pa.DataFrameSchema) -> None:
+def test_every_column_is_described(schema: Table) -> None:
     columns = schemas.column_descriptions(schema)
     assert [column["name"] for column in columns] == list(schema.columns)
     assert all(column["description"] for column in columns)
@@ -30,8 +30,8 @@ def test_the_raw_files_have_their_columns() -> None:
 
 
 @pytest.mark.parametrize("schema", [INPUT, OUTPUT], ids=lambda schema: schema.name)
-def test_every_check_of_a_row_has_a_rule_that_people_can_read(schema: pa.DataFrameSchema) -> None:
-    named = {str(check.error) for column in schema.columns.values() for check in column.checks}
+def test_every_check_of_a_row_has_a_rule_that_people_can_read(schema: Table) -> None:
+    named = {rule.name for column in schema.columns.values() for rule in column.rules}
     assert named <= set(schemas.ROW_RULES)
 
 
