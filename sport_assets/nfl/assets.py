@@ -15,7 +15,7 @@ from sport_assets.nfl import context as supplementary
 from sport_assets.nfl import dataset, plays, weeks
 from sport_assets.nfl.schemas import PLAY_CONTEXT, TRACKING, column_descriptions
 from sport_assets.nfl.settings import PRESETS, choose_weeks
-from sport_assets.nfl.split import DEFAULT_SALT
+from sport_assets.nfl.split import DEFAULT_FOLDS, DEFAULT_SALT
 from sport_assets.orchestration.assets import asset
 from sport_assets.orchestration.checks import AssetChecks, Check
 from sport_assets.orchestration.model_line import ModelLine, Stage, pictures
@@ -141,17 +141,22 @@ def play_tensors(context: dg.AssetExecutionContext, lineage: LineageResource) ->
 
 
 class SplitConfig(dg.Config):
-    """How games are split: ``hash`` of the game id, or ``weeks`` or ``seasons`` named for ``valid`` and ``test``."""
+    """How games are split: ``hash`` of the game id, or ``weeks`` or ``seasons`` named for ``valid`` and ``test``.
+
+    ``folds``: into how many parts the games to train and validate are dealt besides, for cross-validation.
+    """
 
     method: str = "hash"
     valid: list[str] = Field(default_factory=list)
     test: list[str] = Field(default_factory=list)
     salt: str = DEFAULT_SALT
+    folds: int = Field(DEFAULT_FOLDS, ge=2)
 
 
 @asset(
     LINE,
-    description="Which games train, validate and test: by game, never by play. Its record names the weeks it covers.",
+    description="Which games train, validate and test, and folds for cross-validation: by game, never by play. "
+    "Its record names the weeks it covers.",
     reads=["play_tensors", "tracking"],
     checks=_checks(dataset.SPLIT_CHECKS),
     kinds={"json"},

@@ -16,7 +16,7 @@ from sport_assets.lineage.checks import SAMPLE_ROWS, CheckResult
 from sport_assets.nfl import features, plots, shift
 from sport_assets.nfl.context import CONTEXT_FILE, JOIN_CHECK, join_check
 from sport_assets.nfl.plays import SUMMARY_FILE, TARGETS_FILE, TRACKING_FILE
-from sport_assets.nfl.split import leakage_check, make_split
+from sport_assets.nfl.split import DEFAULT_FOLDS, LEAKAGE, leakage_check, make_split
 from sport_assets.nfl.tensors import PlayTensors
 from sport_assets.nfl.weeks import season_and_week
 
@@ -31,7 +31,7 @@ TENSOR_CHECKS: dict[str, tuple[bool, str]] = {
 }
 """Every check of ``write_tensors``: blocking or not, and its description."""
 SPLIT_CHECKS: dict[str, tuple[bool, str]] = {
-    NO_LEAKAGE: (True, "No game is on two sides of the split, and every side has games."),
+    NO_LEAKAGE: (True, LEAKAGE),
     shift.CHECK_NAME: (False, shift.DESCRIPTION),
 }
 """Every check of ``write_split``: blocking or not, and its description."""
@@ -69,13 +69,15 @@ def write_tensors(tracking: Path, context: Path, out: Path, *, title: str) -> Da
     return DatasetReport(checks, metadata)
 
 
-def write_split(tensors: Mapping[str, Path], tracking: Mapping[str, Path], out: Path, **settings: Any) -> DatasetReport:
+def write_split(
+    tensors: Mapping[str, Path], tracking: Mapping[str, Path], out: Path, *, folds: int = DEFAULT_FOLDS, **settings: Any
+) -> DatasetReport:
     """Split the games of all weeks (folders of ``play_tensors`` and ``tracking`` by week) into ``out``/split.json.
 
-    ``settings`` are those of ``split.make_split``. Raises SplitError when it cannot be made as asked.
+    ``folds`` and ``settings`` are those of ``split.make_split``. Raises SplitError when it cannot be made as asked.
     """
     games = games_of({week: PlayTensors.load(folder / TENSORS_FILE) for week, folder in tensors.items()})
-    made = make_split(games, **settings)
+    made = make_split(games, k=folds, **settings)
     made.save(out / SPLIT_FILE)
     summaries = {week: shift.load(folder / SUMMARY_FILE) for week, folder in tracking.items()}
     plays = {
@@ -87,6 +89,7 @@ def write_split(tensors: Mapping[str, Path], tracking: Mapping[str, Path], out: 
         "games": games["game_id"].n_unique(),
         "plays": int(games["plays"].sum()),
         **plays,
+        "folds": len(made.folds),
     }
     return DatasetReport((leakage_check(made, games, name=NO_LEAKAGE), shift_of_weeks(summaries)), metadata)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +21,10 @@ from sport_assets.lineage.checks import SAMPLE_ROWS, CheckResult
 
 Method = Literal["hash", "weeks", "seasons"]
 SIDES = ("train", "valid", "test")
+SPLIT_VERSION = 2
+DEFAULT_FOLDS = 5
 DEFAULT_SALT = "sport_assets/nfl"
+LEAKAGE = "No game is on two sides of the split or of a fold, and every side has games."
 DEFAULT_SHARES: Mapping[str, float] = {"train": 0.7, "valid": 0.15, "test": 0.15}
 
 
@@ -38,6 +42,10 @@ class Split:
     test: tuple[int, ...]
     settings: Mapping[str, Any] = field(default_factory=dict)
     """What the split was made with (salt, shares, weeks, seasons): JSON-able."""
+    weeks: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """The games of each week (``2023-w01``), sorted."""
+    folds: tuple[tuple[tuple[int, ...], tuple[int, ...]], ...] = ()
+    """(train games, valid games) of each fold over the sides train and valid; the test side is in none."""
 
     def side(self, name: str) -> tuple[int, ...]:
         """The games of ``train``, ``valid`` or ``test``."""
@@ -49,9 +57,11 @@ class Split:
     def save(self, path: Path) -> None:
         """Write as JSON; the same split gives the same bytes."""
         content = {
-            "version": 1,
+            "version": SPLIT_VERSION,
             "method": self.method,
             "settings": dict(self.settings),
+            "weeks": {week: list(games) for week, games in self.weeks.items()},
+            "folds": [{"train": list(train), "valid": list(valid)} for train, valid in self.folds],
             **{side: list(self.side(side)) for side in SIDES},
         }
         path.write_text(json.dumps(content, sort_keys=True, indent=1) + "\n", encoding="utf-8")
@@ -60,10 +70,30 @@ class Split:
     def load(cls, path: Path) -> Split:
         """Read a file written by :meth:`save`."""
         content = json.loads(path.read_text(encoding="utf-8"))
-        if content.get("version") != 1:
-            raise SplitError(f"{path.name} is not a split of version 1: make it again")
+        if content.get("version") != SPLIT_VERSION:
+            raise SplitError(f"{path.name} is not a split of version {SPLIT_VERSION}: make it again")
         sides = {side: tuple(int(game) for game in content[side]) for side in SIDES}
-        return cls(method=content["method"], settings=content["settings"], **sides)
+        return cls(
+            method=content["method"],
+            settings=content["settings"],
+            weeks={week: tuple(games) for week, games in content["weeks"].items()},
+            folds=tuple((tuple(fold["train"]), tuple(fold["valid"])) for fold in content["folds"]),
+            **sides,
+        )
+
+    def first_weeks(self, available: Iterable[str]) -> list[str]:
+        """The shortest run of weeks from the first on whose games include some that train and some that validate.
+
+        Normally one week. Raises SplitError where all of ``available`` together have none for one of the sides.
+        """
+        chosen: list[str] = []
+        games: set[int] = set()
+        for week in sorted(available):
+            chosen.append(week)
+            games |= set(self.weeks.get(week, ()))
+            if games & set(self.train) and games & set(self.valid):
+                return chosen
+        raise SplitError(f"no games to train and to validate in the weeks {', '.join(chosen) or 'at hand (none)'}")
 
 
 def place(game_id: int, salt: str = DEFAULT_SALT) -> float:
@@ -81,8 +111,9 @@ def make_split(
     shares: Mapping[str, float] = DEFAULT_SHARES,
     valid: Iterable[Any] = (),
     test: Iterable[Any] = (),
+    k: int = DEFAULT_FOLDS,
 ) -> Split:
-    """Put every game on one side.
+    """Put every game on one side, and deal the games to train and validate into ``k`` folds.
 
     games: game_id, season, week (and plays), one row per game or per (game, week) it appears in.
     method "hash": by each game's place and the shares of the sides. A game keeps its side when games are
@@ -90,6 +121,7 @@ def make_split(
     method "weeks": ``valid`` and ``test`` name weeks, as ``12`` (of every season) or ``"2023-w12"``; the rest
     trains.
     method "seasons": ``valid`` and ``test`` name seasons; the rest trains.
+    Where there are fewer games than ``k``, each is a fold of its own.
     Raises SplitError when there are fewer than three games, when a name fits no game, or when a side stays
     empty.
     """
@@ -107,7 +139,14 @@ def make_split(
         settings = {"valid": _names(valid), "test": _names(test)}
     else:
         raise SplitError(f"{method!r} is not a way to split: choose hash, weeks or seasons")
-    return Split(method=method, settings=settings, **{side: tuple(sorted(sides[side])) for side in SIDES})
+    learning = sides["train"] | sides["valid"]
+    return Split(
+        method=method,
+        settings={**settings, "folds": k},
+        weeks=_weeks(games),
+        folds=tuple(folds(learning, min(k, len(learning)), salt=salt)),
+        **{side: tuple(sorted(sides[side])) for side in SIDES},
+    )
 
 
 def folds(games: Iterable[int], k: int, *, salt: str = DEFAULT_SALT) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
@@ -132,9 +171,9 @@ def leakage_check(
     *,
     name: str = "no_game_on_two_sides",
 ) -> CheckResult:
-    """Proves that no game is on two sides, and that each side has a game.
+    """Proves that no game is on two sides, of the split or of one of its folds, and that each side has a game.
 
-    plays: either a table with game_id whose games must all be on a side, or by side the tables that were
+    The folds hold out every game to train or validate once, and never see a test game. plays: either a table with game_id whose games must all be on a side, or by side the tables that were
     really used (game_id), whose games must be on that very side. Blocking.
     """
     found: list[dict[str, Any]] = []
@@ -157,6 +196,13 @@ def leakage_check(
             blame("game_on_two_sides", set(sides[side]) & set(sides[other]), sides=f"{side}, {other}")
     everything = {game for games in sides.values() for game in games}
     checked = len(everything)
+    for number, (train, valid) in enumerate(split.folds):
+        blame("game_on_two_sides_of_a_fold", set(train) & set(valid), fold=number)
+        blame("test_game_in_a_fold", (set(train) | set(valid)) & set(sides["test"]), fold=number)
+    if split.folds:
+        held_out = Counter(game for _, valid in split.folds for game in set(valid))
+        learning = (set(sides["train"]) | set(sides["valid"])) - set(sides["test"])
+        blame("game_not_held_out_once", {game for game in learning if held_out[game] != 1})
     if isinstance(plays, pl.DataFrame):
         present = {int(game) for game in plays["game_id"].unique()}
         blame("game_on_no_side", present - everything)
@@ -168,13 +214,20 @@ def leakage_check(
         name=name,
         passed=not found,
         blocking=True,
-        description="No game is on two sides of the split, and every side has games.",
+        description=LEAKAGE,
         failed=len(found),
         checked=checked,
         rules=dict(sorted(rules.items())),
         sample=tuple(found[:SAMPLE_ROWS]),
-        metadata={f"{side}_games": len(sides[side]) for side in SIDES},
+        metadata={**{f"{side}_games": len(sides[side]) for side in SIDES}, "folds": len(split.folds)},
     )
+
+
+def _weeks(games: pl.DataFrame) -> dict[str, tuple[int, ...]]:
+    weeks: dict[str, set[int]] = {}
+    for game, season, week in games.select("game_id", "season", "week").iter_rows():
+        weeks.setdefault(f"{season}-w{week:02d}", set()).add(int(game))
+    return {week: tuple(sorted(ids)) for week, ids in sorted(weeks.items())}
 
 
 def _by_hash(ids: Sequence[int], salt: str, shares: Mapping[str, float]) -> dict[str, set[int]]:

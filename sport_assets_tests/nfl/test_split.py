@@ -100,11 +100,50 @@ def test_folds_hold_every_game_out_once() -> None:
         folds(ids[:3], 4)
 
 
+def test_the_folds_of_a_split_leave_its_test_games_alone() -> None:
+    split = make_split(games(40), k=4)
+    learning = sorted(split.train + split.valid)
+    assert len(split.folds) == 4
+    assert sorted(game for _, valid in split.folds for game in valid) == learning
+    assert all(sorted(train + valid) == learning for train, valid in split.folds)
+    few = make_split(games(3))
+    assert len(few.folds) == 2 and few.settings["folds"] == 5
+    with pytest.raises(SplitError, match="at least 2"):
+        make_split(games(40), k=1)
+
+
+@pytest.mark.parametrize(
+    ("folds_", "rules"),
+    [
+        ((((1,), (2,)), ((2,), (1,))), {}),
+        ((((1, 2), (2,)), ((2,), (1,))), {"game_on_two_sides_of_a_fold": 1}),
+        ((((1,), (2,)), ((2, 3), (1,))), {"test_game_in_a_fold": 1}),
+        ((((1,), (2,)),), {"game_not_held_out_once": 1}),
+    ],
+)
+def test_leakage_in_folds_is_found(
+    folds_: tuple[tuple[tuple[int, ...], tuple[int, ...]], ...], rules: dict[str, int]
+) -> None:
+    result = leakage_check(Split("hash", train=(1,), valid=(2,), test=(3,), folds=folds_))
+    assert result.rules == rules
+    assert result.passed is not bool(rules)
+
+
+def test_the_first_weeks_are_as_few_as_can_train_and_validate() -> None:
+    weeks = {"2023-w01": (1, 9), "2023-w02": (2,), "2023-w03": (3,)}
+    split = Split("hash", train=(1, 3), valid=(2,), test=(9,), weeks=weeks)
+    assert split.first_weeks(["2023-w03", "2023-w02", "2023-w01"]) == ["2023-w01", "2023-w02"]
+    assert split.first_weeks(["2023-w02", "2023-w03"]) == ["2023-w02", "2023-w03"]
+    with pytest.raises(SplitError, match="no games to train and to validate in the weeks 2023-w01"):
+        split.first_weeks(["2023-w01"])
+
+
 def test_file_round_trip_and_same_bytes(tmp_path: Path) -> None:
     make_split(games(40)).save(tmp_path / "a.json")
     make_split(games(40).reverse()).save(tmp_path / "b.json")
     assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
     assert Split.load(tmp_path / "a.json") == make_split(games(40))
+    assert list(make_split(games(40)).weeks) == ["2023-w01", "2023-w02", "2023-w03"]
 
 
 def test_leakage_is_found_and_named() -> None:
