@@ -49,20 +49,30 @@ class Fitted:
     rows: list[dict[str, Any]] = field(default_factory=list)
 
 
-def device_of(spec: TrainingSpec) -> tuple[str, Any]:
-    """Lightning's `accelerator` and `devices` for a spec; raises where the wanted device is not there."""
-    settings = spec.trainer_settings
+def device_of(spec: TrainingSpec) -> tuple[str, int | list[int]]:
+    """Lightning's `accelerator` and `devices` for a spec: a number of processes on the CPU, else GPUs by number.
+
+    `training.devices` GPUs are taken, from the one that the spec names (else the first) upwards. Raises `BadSpecError`
+    where one of them is not there.
+    """
+    count = spec.trainer_settings.devices
     kind = spec.device
     if kind == "auto":
         kind = "cuda" if torch.cuda.is_available() else "cpu"
     if kind == "cpu":
-        return "cpu", settings.devices
+        return "cpu", count
     if not torch.cuda.is_available():
         raise BadSpecError(f"the spec wants {spec.device}, but this machine has no usable GPU; set device cpu or auto")
-    _, _, number = kind.partition(":")
-    if number and int(number) >= torch.cuda.device_count():
-        raise BadSpecError(f"the spec wants {kind}, this machine has {torch.cuda.device_count()} GPU(s)")
-    return "cuda", [int(number)] if number else settings.devices
+    first, present = int(kind.partition(":")[2] or 0), torch.cuda.device_count()
+    if first + count > present:
+        wanted = kind if count == 1 else f"{count} GPUs from cuda:{first} on (training.devices={count})"
+        raise BadSpecError(f"the spec wants {wanted}, but this machine has {present} GPU(s), counted from cuda:0")
+    return "cuda", list(range(first, first + count))
+
+
+def device_names(accelerator: str, devices: int | list[int]) -> list[str]:
+    """The devices of one machine that a training uses, one for each of its processes there."""
+    return [accelerator] * devices if isinstance(devices, int) else [f"{accelerator}:{number}" for number in devices]
 
 
 def bit_exactness(spec: TrainingSpec, accelerator: str) -> tuple[bool, str]:
@@ -122,6 +132,8 @@ def fit(
     )
     used: dict[str, Any] = {
         "accelerator": accelerator,
+        "devices": device_names(accelerator, devices),
+        "processes": settings.devices * settings.num_nodes,
         "precision": precision,
         "bit_exact": exact,
         "not_bit_exact_because": reason or None,

@@ -60,6 +60,8 @@ class TrainerSettings(pydantic.BaseModel):
     strategy: str = "auto"
     """Passed to Lightning: auto, ddp, fsdp, ..."""
     devices: int = pydantic.Field(1, ge=1)
+    """Processes on one machine: on GPUs one on each, from the spec's `cuda:N` (else `cuda:0`) upwards; the spec's device
+    says whether GPUs are used."""
     num_nodes: int = pydantic.Field(1, ge=1)
     deterministic: bool = True
     checkpoint_every_s: float = pydantic.Field(300.0, gt=0)

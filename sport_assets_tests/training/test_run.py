@@ -255,6 +255,7 @@ def test_two_processes_agree(toy_spec: ToySpec, tmp_path: Path) -> None:
     assert ranks[0]["epochs"] == 2, "both stopped early"
     report = result(tmp_path)
     assert (report["bit_exact"], report["not_bit_exact_because"]) == (False, "2 processes")
+    assert (report["devices"], report["processes"]) == (["cpu", "cpu"], 2)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "spec.json", "trace", "work"]
 
 
