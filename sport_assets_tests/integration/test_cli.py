@@ -119,6 +119,7 @@ def test_an_interrupted_build_ends_with_a_code_and_leaves_nothing_half_made(tmp_
     }
     code = (
         "import sys, os, signal, sport_assets.orchestration.build as b\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background job ignores it
         "b.Builder.run = lambda *a, **k: os.kill(os.getpid(), signal.SIGINT)\n"
         "from sport_assets.cli import app\napp(['build', 'nfl/tracking'])"
     )
