@@ -190,9 +190,10 @@ class Resume(pl.Callback):
         """Stop before a bad loss reaches the weights."""
         bad = not bool(torch.isfinite(loss.detach()).all())
         if _any_rank(trainer, bad):
+            value, where = _of_a_bad_rank(trainer, bad, float(loss.detach()))
             raise NonFiniteLossError(
-                f"the loss is {float(loss.detach()):g} at step {trainer.global_step} "
-                f"(epoch {trainer.current_epoch}, batch {trainer.fit_loop.batch_idx}); {_REMEDY}"
+                f"the loss is {value:g} at step {trainer.global_step} "
+                f"(epoch {trainer.current_epoch}, batch {trainer.fit_loop.batch_idx}{where}); {_REMEDY}"
             )
 
     def on_validation_batch_end(self, trainer: pl.Trainer, *args: Any, **kwargs: Any) -> None:
@@ -258,9 +259,10 @@ class Resume(pl.Callback):
         module = self.trainer.lightning_module
         bad = [name for name, value in module.state_dict().items() if not _finite(value)]
         if _any_rank(self.trainer, bool(bad)):
+            names, where = _of_a_bad_rank(self.trainer, bool(bad), bad[:5])
             raise NonFiniteLossError(
                 f"weights became NaN or infinite by step {self.trainer.global_step} "
-                f"(epoch {self.trainer.current_epoch}): {', '.join(bad[:5])}; {_REMEDY}"
+                f"(epoch {self.trainer.current_epoch}{where}): {', '.join(names)}; {_REMEDY}"
             )
         self.trainer.save_checkpoint(self._work / LAST)
         self._saved()
@@ -307,7 +309,15 @@ def _any_rank(trainer: pl.Trainer, flag: bool) -> bool:
     return bool(trainer.strategy.reduce_boolean_decision(flag, all=False))
 
 
-def _gather(trainer: pl.Trainer, value: dict[str, Any]) -> list[Any]:
+def _of_a_bad_rank(trainer: pl.Trainer, bad: bool, value: Any) -> tuple[Any, str]:
+    """`value` of the first bad rank, the same on every rank, and words that name it; called on all ranks together."""
+    ranks = _gather(trainer, (bad, value))
+    number = next(number for number, (bad_there, _) in enumerate(ranks) if bad_there)
+    where = "" if trainer.world_size == 1 else f", process {number} of {trainer.world_size} counted from 0"
+    return ranks[number][1], where
+
+
+def _gather(trainer: pl.Trainer, value: Any) -> list[Any]:
     if trainer.world_size == 1:
         return [value]
     values: list[Any] = [None] * trainer.world_size

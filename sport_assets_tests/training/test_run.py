@@ -266,6 +266,17 @@ def test_several_processes_need_synchronised_metrics(toy_spec: ToySpec, tmp_path
     assert "train_loss is logged without sync_dist=True" in done.stderr
 
 
+def test_a_bad_loss_of_one_process_is_told_as_its_own(toy_spec: ToySpec, tmp_path: Path) -> None:
+    spec = toy_spec(model={"nan_at_step": 2, "nan_on_rank": 1}, strategy="ddp", devices=2, max_epochs=1)
+    done = subprocess.run(command(spec, tmp_path), cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 3, done.stderr
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error") and "the loss is" in line]
+    assert errors
+    for line in errors:
+        assert "the loss is nan at step 2" in line
+        assert "process 1 of 2 counted from 0" in line
+
+
 @pytest.mark.slow
 def test_two_processes_stop_together_and_go_on_under_torchrun(toy_spec: ToySpec, tmp_path: Path) -> None:
     model = {"samples": 71, "delay_s": 0.1}

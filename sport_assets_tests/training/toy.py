@@ -54,7 +54,7 @@ class Toy(pl.LightningModule):
     def training_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> torch.Tensor:
         jitter = 0.01 * (random.random() + float(np.random.random()))
         loss = torch.nn.functional.mse_loss(self.net(batch["x"] + jitter), batch["y"])
-        if self.global_step == self.model.get("nan_at_step"):
+        if self.global_step == self.model.get("nan_at_step") and self.global_rank == self.model.get("nan_on_rank", 0):
             loss = loss * float("nan")
         if "raise" in self.model and self.global_step == 2:
             raise RuntimeError(self.model["raise"])
