@@ -31,7 +31,7 @@ from sport_assets.training.errors import (
     TrainingError,
 )
 from sport_assets.training.lease import lease
-from sport_assets.training.spec import TrainingSpec
+from sport_assets.training.spec import TrainingSpec, memory_advice
 
 if TYPE_CHECKING:
     from sport_assets.training.progress import Reporter
@@ -122,7 +122,7 @@ def _fit_and_publish(spec: TrainingSpec, work: Path, options: argparse.Namespace
     with contextlib.suppress(RuntimeError):  # only settable once per process
         torch.set_num_interop_threads(1)
     from sport_assets.training.fit import fit
-    from sport_assets.training.tracking import TrackingCallback, make_tracking, run_params, run_tags
+    from sport_assets.training.tracking import Status, TrackingCallback, make_tracking, run_params, run_tags
 
     names = [name for name in (part.strip() for part in options.trackers.split(",")) if name and name != "none"]
     tracking = make_tracking(spec, work, names if rank() == 0 else [], reporter)
@@ -134,7 +134,8 @@ def _fit_and_publish(spec: TrainingSpec, work: Path, options: argparse.Namespace
     if rank() == 0:
         spec.save(work / "spec.json")
     started = time.monotonic()
-    status, result = "FAILED", None
+    status: Status = "FAILED"
+    result: Path | None = None
     try:
         fitted = fit(spec, work, reporter, stop, start_tracking)
         report = {
@@ -206,15 +207,9 @@ def _understood(error: BaseException, spec: TrainingSpec) -> BaseException:
     text = f"{type(error).__name__}: {error}".lower()
     signs = ("outofmemory", "memoryerror", "out of memory", "can't allocate memory", "cannot allocate memory")
     if any(sign in text for sign in signs):
-        settings = spec.trainer_settings
-        precision = "" if spec.wanted_precision != "32" else ", precision bf16-mixed"
-        half = max(1, settings.batch_size // 2)
-        return OutOfMemoryError(
-            f"out of memory ({str(error).splitlines()[0] if str(error) else type(error).__name__}). Lower "
-            f"training.batch_size (now {settings.batch_size}; {half} with training.accumulate_grad_batches "
-            f"{settings.accumulate_grad_batches * 2} keeps the effective batch), the model's hidden size or "
-            f"layers{precision}; the last checkpoint is kept, but changed settings make a new training"
-        )
+        what = str(error).splitlines()[0] if str(error) else type(error).__name__
+        advice = memory_advice(spec.trainer_settings, spec.wanted_precision)
+        return OutOfMemoryError(f"out of memory ({what}). {advice}")
     return error
 
 

@@ -60,8 +60,7 @@ class TrainerSettings(pydantic.BaseModel):
     strategy: str = "auto"
     """Passed to Lightning: auto, ddp, fsdp, ..."""
     devices: int = pydantic.Field(1, ge=1)
-    """Processes on one machine: on GPUs one on each, from the spec's `cuda:N` (else `cuda:0`) upwards; the spec's device
-    says whether GPUs are used."""
+    """Processes on one machine; on GPUs one on each, from the spec's `cuda:N` (else `cuda:0`) upwards."""
     num_nodes: int = pydantic.Field(1, ge=1)
     deterministic: bool = True
     checkpoint_every_s: float = pydantic.Field(300.0, gt=0)
@@ -195,6 +194,28 @@ class TrainingSpec(pydantic.BaseModel):
             return cls.model_validate(content)
         except pydantic.ValidationError as error:
             raise BadSpecError(f"the training spec {path} is not valid:\n{describe(error)}") from error
+
+
+def memory_advice(settings: TrainerSettings, precision: str) -> str:
+    """What to change when a training runs out of memory, with the numbers of its own settings.
+
+    Also for whoever started it: the system kills a process for its memory without asking, and then only the parent can
+    say so.
+    """
+    half, batches = settings.batch_size // 2, settings.accumulate_grad_batches
+    changes = []
+    if half:
+        changes.append(
+            f"lower training.batch_size (now {settings.batch_size}; {half} with training.accumulate_grad_batches "
+            f"{batches * 2} keeps the effective batch)"
+        )
+    if (settings.validation_batch_size or 0) > 1:
+        changes.append(f"lower training.validation_batch_size (now {settings.validation_batch_size})")
+    changes.append("lower the model's hidden size or layers")
+    if precision == "32":
+        changes.append("use precision bf16-mixed")
+    text = ", or ".join(changes)
+    return f"{text[0].upper()}{text[1:]}. The last checkpoint is kept, but changed settings make a new training."
 
 
 def canonical_json(content: Any) -> str:

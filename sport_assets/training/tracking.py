@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import psutil
 import pytorch_lightning as pl
@@ -33,6 +33,16 @@ KNOWN = ("mlflow", "tensorboard", "wandb")
 ARTIFACTS = ("settings.json", "training_spec.json", "curves.json", "curves.parquet", "curves.svg")
 
 
+Status = Literal["FINISHED", "FAILED", "KILLED"]
+"""How a run ended, in MLflow's words; KILLED is stopped on request."""
+
+_ENDED: Mapping[Status, str] = {
+    "FINISHED": "the training is complete",
+    "FAILED": "the training itself failed, for the reason given below",
+    "KILLED": "the training was stopped on request",
+}
+
+
 class Backend(Protocol):
     """One tracker; every call comes from the tracking thread."""
 
@@ -42,8 +52,8 @@ class Backend(Protocol):
     def metrics(self, values: Mapping[str, float], step: int) -> None:
         """Numbers by name at an optimizer step."""
 
-    def end(self, status: str, result: Path | None) -> None:
-        """End the run: FINISHED, FAILED or KILLED; `result` is the published folder."""
+    def end(self, status: Status, result: Path | None) -> None:
+        """End the run; `result` is the published folder."""
 
 
 class MlflowBackend:
@@ -88,7 +98,7 @@ class MlflowBackend:
         now = int(time.time() * 1000)
         self._client.log_batch(self.run_id, metrics=[Metric(name, value, now, step) for name, value in values.items()])
 
-    def end(self, status: str, result: Path | None) -> None:
+    def end(self, status: Status, result: Path | None) -> None:
         """Artifacts and weights, then the status."""
         try:
             if result is not None:
@@ -121,7 +131,7 @@ class TensorBoardBackend:
             self._writer.add_scalar(name, value, step)
         self._writer.flush()
 
-    def end(self, status: str, result: Path | None) -> None:
+    def end(self, status: Status, result: Path | None) -> None:
         """Close the writer."""
         self._writer.close()
 
@@ -153,7 +163,7 @@ class WandbBackend:
         """Scalars."""
         self._run.log(dict(values), step=step)
 
-    def end(self, status: str, result: Path | None) -> None:
+    def end(self, status: Status, result: Path | None) -> None:
         """Finish the run."""
         self._run.finish(exit_code=0 if status == "FINISHED" else 1)
 
@@ -179,7 +189,7 @@ class Tracking:
         told = dict(values)
         self._jobs.put(lambda backend: backend.metrics(told, step))
 
-    def end(self, status: str, result: Path | None = None, *, wait_s: float = 60.0) -> None:
+    def end(self, status: Status, result: Path | None = None, *, wait_s: float = 60.0) -> None:
         """End the runs and wait for the thread; a tracker that hangs longer than `wait_s` is given up."""
         if not self._started:
             return
@@ -188,7 +198,10 @@ class Tracking:
         self._jobs.put(None)
         self._thread.join(wait_s)
         if self._thread.is_alive():
-            self._reporter.warning(f"tracking did not end within {wait_s:.0f} s and is given up; training is complete")
+            self._reporter.warning(
+                f"tracking did not end within {wait_s:.0f} s and is given up, so the run there may stay open; "
+                f"{_ENDED[status]}"
+            )
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:

@@ -13,7 +13,7 @@ import pydantic
 import pytest
 
 from sport_assets.training.errors import BadSpecError
-from sport_assets.training.spec import SpecInput, TrainerSettings, TrainingSpec, resolve_preset
+from sport_assets.training.spec import SpecInput, TrainerSettings, TrainingSpec, memory_advice, resolve_preset
 
 ToySpec = Callable[..., TrainingSpec]
 A, B = SpecInput(key="nfl/x", version="1" * 64), SpecInput(key="nfl/x", partition="2023-w01", version="2" * 64)
@@ -120,6 +120,21 @@ def test_sections_have_their_own_models(tmp_path: Path) -> None:
     assert resolve_preset(path, ["model.dropout=0.3"], {"model": Model})["model"]["dropout"] == 0.3
     with pytest.raises(BadSpecError, match="hidden"):
         resolve_preset(path, ["model.hidden=wide"], {"model": Model})
+
+
+def test_memory_advice_names_what_can_be_lowered() -> None:
+    settings = TrainerSettings(batch_size=12, accumulate_grad_batches=3)
+    advice = memory_advice(settings, "32")
+    for words in (
+        "Lower training.batch_size (now 12; 6 with training.accumulate_grad_batches 6",
+        "layers",
+        "bf16-mixed",
+    ):
+        assert words in advice
+    assert "bf16-mixed" not in memory_advice(settings, "16-mixed")
+    smallest = memory_advice(TrainerSettings(batch_size=1, validation_batch_size=64), "32")
+    assert "training.batch_size" not in smallest
+    assert "training.validation_batch_size (now 64)" in smallest
 
 
 def test_the_spec_is_light() -> None:

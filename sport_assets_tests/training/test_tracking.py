@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,9 +15,10 @@ import torch
 from sport_assets.training.checkpoints import load_weights
 from sport_assets.training.errors import BadSpecError
 from sport_assets.training.export import export_onnx
+from sport_assets.training.progress import SilentReporter
 from sport_assets.training.spec import TrainingSpec
 from sport_assets.training.tracked import fetch_weights, find_run, log_onnx_model, open_client
-from sport_assets.training.tracking import make_tracking
+from sport_assets.training.tracking import Status, Tracking, make_tracking
 from sport_assets_tests.training.conftest import Trainers, contents
 from sport_assets_tests.training.toy import Toy
 
@@ -108,3 +111,48 @@ def test_uninstalled_trackers_are_named_before_training(
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(BadSpecError, match="pip install wandb"):
         make_tracking(toy_spec(), tmp_path, ["wandb"], None)  # type: ignore[arg-type]
+
+
+class Heard(SilentReporter):
+    """Keeps the warnings."""
+
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+
+    def warning(self, message: str) -> None:
+        """One more."""
+        self.warnings.append(message)
+
+
+class Hanging:
+    """A tracker that never comes to its end."""
+
+    def __init__(self) -> None:
+        self.go_on = threading.Event()
+
+    def start(self, params: Mapping[str, Any], tags: Mapping[str, str]) -> None:
+        """Nothing."""
+
+    def metrics(self, values: Mapping[str, float], step: int) -> None:
+        """Nothing."""
+
+    def end(self, status: str, result: Path | None) -> None:
+        """Wait for the test's end."""
+        self.go_on.wait(30)
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [("FINISHED", "training is complete"), ("FAILED", "training itself failed"), ("KILLED", "stopped on request")],
+)
+def test_a_tracker_that_hangs_is_given_up_with_a_true_word_on_the_training(status: Status, said: str) -> None:
+    reporter = Heard()
+    hanging = Hanging()
+    tracking = Tracking({"hanging": hanging}, reporter)
+    tracking.start({}, {})
+    tracking.end(status, wait_s=0.05)
+    hanging.go_on.set()
+    assert len(reporter.warnings) == 1
+    assert "given up" in reporter.warnings[0]
+    assert said in reporter.warnings[0]
+    assert ("complete" in reporter.warnings[0]) == (status == "FINISHED")
