@@ -17,7 +17,7 @@ import dagster as dg
 
 from sport_assets.lineage.home import Home
 from sport_assets.training.errors import EXIT_DONE, EXIT_STOPPED
-from sport_assets.training.spec import TrainingSpec
+from sport_assets.training.spec import TrainingSpec, memory_advice
 
 # How long a cancelled training may take to write its checkpoint before it is killed.
 STOP_SECONDS = 60
@@ -65,7 +65,7 @@ def train(
     if code != EXIT_DONE:
         messages = [message["training"] for message in session.get_custom_messages() if "training" in message]
         raise dg.Failure(
-            description=_reason(code, messages),
+            description=_reason(code, messages, spec),
             metadata={"work": dg.MetadataValue.path(str(work)), "spec_digest": spec.digest, "exit_code": code},
         )
     return out, json.loads((work / "result.json").read_text(encoding="utf-8"))
@@ -83,12 +83,13 @@ def _stop(child: subprocess.Popen[bytes]) -> None:
         child.wait()
 
 
-def _reason(code: int, messages: list[dict[str, Any]]) -> str:
+def _reason(code: int, messages: list[dict[str, Any]], spec: TrainingSpec) -> str:
     if messages and messages[-1].get("message"):
         return str(messages[-1]["message"])
     again = "Materialize it again: it goes on from its last checkpoint."
     if code == EXIT_STOPPED:
         return f"The training was stopped at a checkpoint. {again}"
     if code == -signal.SIGKILL:
-        return f"The training was killed, perhaps by the system for lack of memory (see its kernel log). {again}"
+        advice = memory_advice(spec.trainer_settings, spec.wanted_precision)
+        return f"The training was killed. {again} If it was the system for lack of memory (see its kernel log): {advice}"
     return f"The training ended with code {code}; its error output is in this run's stderr. {again}"
