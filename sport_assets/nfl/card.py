@@ -24,7 +24,7 @@ def card(*, checkpoint: Path, evaluation: Path, exported: Path, facts: Mapping[s
     """Write model_card.md to the folder `out` from the folders of a model's steps; returns its Markdown.
 
     facts: partition, versions of checkpoint, evaluation and exported_model, `data` (asset, partition, version of
-    each input), code_version, checks (name -> passed).
+    each input of the training), code_version, checks (name -> passed).
     """
     report = json.loads((evaluation / "evaluation.json").read_text(encoding="utf-8"))
     settings = json.loads((checkpoint / "settings.json").read_text(encoding="utf-8"))
@@ -91,11 +91,13 @@ def _data(evaluation: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
         for item in sorted(facts.get("data", []), key=lambda i: (i["asset"], i["partition"] or ""))
     ]
     table = _table(["asset", "partition", "version"], rows) if rows else ""
+    weeks = sorted(item["partition"] for item in facts.get("data", []) if item["asset"].endswith("/play_tensors"))
     return f"""## Data
 
-Weeks: {", ".join(evaluation["weeks"])}. Games, never single plays, are divided into training, validation and test.
+Weeks trained on: {", ".join(weeks)}. Weeks evaluated on: {", ".join(evaluation["weeks"])}.
+Games, never single plays, are divided into training, validation and test.
 Rows that break a rule of validation are left out and kept in quarantine. Columns that tell how a play ended are not
-read: context passes an allow-list of columns known before the snap.
+read: context passes an allow-list of columns known before the snap. What the weights were trained on:
 
 {table}"""
 

@@ -17,10 +17,10 @@ from sport_assets.nfl import features, plots, shift
 from sport_assets.nfl.context import CONTEXT_FILE, JOIN_CHECK, join_check
 from sport_assets.nfl.plays import SUMMARY_FILE, TARGETS_FILE, TRACKING_FILE
 from sport_assets.nfl.split import DEFAULT_FOLDS, LEAKAGE, leakage_check, make_split
-from sport_assets.nfl.tensors import PlayTensors
+from sport_assets.nfl.tensors import TENSORS_FILE, PlayTensors
 from sport_assets.nfl.weeks import season_and_week
+from sport_assets.training.names import SPLIT_FILE
 
-TENSORS_FILE, SPLIT_FILE = "tensors.safetensors", "split.json"
 NO_LEAKAGE = "no_game_on_two_sides"
 
 TENSOR_CHECKS: dict[str, tuple[bool, str]] = {

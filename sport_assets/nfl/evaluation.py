@@ -24,6 +24,7 @@ from sport_assets.nfl.metrics import PlayErrors
 from sport_assets.nfl.predict import rows_to_predict
 from sport_assets.nfl.split import Split
 from sport_assets.nfl.tensors import PlayTensors
+from sport_assets.training.names import BEATS_BASELINES
 
 MODEL = "model"
 HORIZONS: dict[str, int | None] = {"full": None, "10_frames": 10}
@@ -240,7 +241,7 @@ def beats_baselines(report: Mapping[str, Any]) -> CheckResult:
                     lost.append({**row, "model_yards": model, "baseline_yards": baseline})
     checked = len(report["baselines"]) * len(HORIZONS) * len(CHECKED_METRICS)
     return CheckResult(
-        name="beats_baselines",
+        name=BEATS_BASELINES,
         passed=not lost,
         description="The model's ADE and RMSE on held-out games are below every baseline's, at 10 frames and over "
         "the full horizon.",

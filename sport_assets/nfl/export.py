@@ -15,13 +15,14 @@ import numpy as np
 from torch import Tensor
 
 from sport_assets.lineage.checks import CheckResult
+from sport_assets.lineage.models import MODEL_FILE
 from sport_assets.nfl.models import INPUTS, as_tensors, load, side, tensors_path
 from sport_assets.nfl.predict import METADATA_KEY, layout
 from sport_assets.nfl.split import Split
 from sport_assets.nfl.tensors import PlayTensors
 from sport_assets.training.export import ParityReport, export_onnx, export_pt2, parity
+from sport_assets.training.names import PARITY
 
-ONNX_FILE = "model.onnx"
 PT2_FILE = "model.pt2"
 OUTPUT = "positions"
 TOLERANCE_YARDS = 1e-3
@@ -63,14 +64,14 @@ def export(
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
     }
     metadata = {METADATA_KEY: json.dumps(about, sort_keys=True)}
-    export_onnx(network, example, [OUTPUT], AXES, out / ONNX_FILE, metadata)
+    export_onnx(network, example, [OUTPUT], AXES, out / MODEL_FILE, metadata)
     export_pt2(network, example, AXES, out / PT2_FILE)
-    report = parity(network, out / ONNX_FILE, batches(test))
+    report = parity(network, out / MODEL_FILE, batches(test))
     facts = {
         "parity_max_abs_error_yards": report.max_abs_error,
         "parity_batches": report.batches,
         "parameters": about["parameters"],
-        "onnx_bytes": (out / ONNX_FILE).stat().st_size,
+        "onnx_bytes": (out / MODEL_FILE).stat().st_size,
     }
     return facts, [parity_check(report)]
 
@@ -94,7 +95,7 @@ def parity_check(report: ParityReport) -> CheckResult:
     """Whether the exported model says what the trained one says."""
     passed = report.within(TOLERANCE_YARDS)
     return CheckResult(
-        name="parity",
+        name=PARITY,
         passed=passed,
         description=f"On real plays, model.onnx and the trained model differ by at most {TOLERANCE_YARDS} yards.",
         failed=0 if passed else 1,

@@ -24,10 +24,11 @@ from sport_assets.nfl.metrics import MISS_YARDS
 from sport_assets.nfl.network import TrajectoryNetwork
 from sport_assets.nfl.settings import DataSettings, ModelSettings
 from sport_assets.nfl.split import Split
-from sport_assets.nfl.tensors import PlayTensors
+from sport_assets.nfl.tensors import TENSORS_FILE, PlayTensors
 from sport_assets.training.checkpoints import WEIGHTS, load_weights
 from sport_assets.training.errors import BadSpecError
 from sport_assets.training.job import TrainingJob
+from sport_assets.training.names import SPLIT_FILE
 from sport_assets.training.spec import TrainingSpec, describe
 
 TENSORS_KEY = "nfl/play_tensors"
@@ -140,7 +141,8 @@ class TrajectoryModule(pl.LightningModule):
 def build(spec: TrainingSpec) -> TrainingJob:
     """The training job of a spec: settings checked, tensors loaded and chosen by side of the split.
 
-    Reads `tensors.safetensors` of every input `nfl/play_tensors` and `split.json` of the input `nfl/split`.
+    Reads `tensors.safetensors` of every input `nfl/play_tensors`, which are those that `data.weeks` chose, and
+    `split.json` of the input `nfl/split`.
     Raises BadSpecError on unknown or wrong settings, on missing inputs and on a side without plays.
     """
     try:
@@ -154,11 +156,9 @@ def build(spec: TrainingSpec) -> TrainingJob:
     weeks = sorted(item.partition or "" for item in spec.inputs if item.key == TENSORS_KEY)
     if not weeks:
         raise BadSpecError(f"the spec has no input {TENSORS_KEY}")
-    split = Split.load(spec.input_path(SPLIT_KEY) / "split.json")
+    split = Split.load(spec.input_path(SPLIT_KEY) / SPLIT_FILE)
     tensors = {week: PlayTensors.load(tensors_path(spec.input_path(TENSORS_KEY, week))) for week in weeks}
-    first_only = data.weeks == "first"
-    train = side(tensors, split, "train", first_only=first_only)
-    valid = side(tensors, split, "valid", first_only=first_only)
+    train, valid = (side(tensors, split, name) for name in ("train", "valid"))
     source = PlaySource(train, mirrored=data.mirror, earlier_starts_frames=data.earlier_starts_frames)
     return TrainingJob(TrajectoryModule(model), TorchPlays(source), TorchPlays(PlaySource(valid)))
 
@@ -173,14 +173,11 @@ def load(checkpoint: Path) -> TrajectoryModule:
 
 def tensors_path(folder: Path) -> Path:
     """The one file of a published week of `nfl/play_tensors`."""
-    return folder / "tensors.safetensors"
+    return folder / TENSORS_FILE
 
 
-def side(tensors: Mapping[str, PlayTensors], split: Split, name: str, *, first_only: bool = False) -> PlayTensors:
-    """The plays with targets on one side of the split, weeks in order.
-
-    `first_only` keeps the first week that has any on this side. Raises BadSpecError where no week has one.
-    """
+def side(tensors: Mapping[str, PlayTensors], split: Split, name: str) -> PlayTensors:
+    """The plays with targets on one side of the split, weeks in order. Raises BadSpecError where no week has one."""
     games = np.array(split.side(name), dtype=np.int64)
     parts = []
     for week in sorted(tensors):
@@ -190,4 +187,4 @@ def side(tensors: Mapping[str, PlayTensors], split: Split, name: str, *, first_o
             parts.append(tensors[week].select(chosen))
     if not parts:
         raise BadSpecError(f"no play of the {len(tensors)} weeks is on the side {name!r} of the split")
-    return parts[0] if first_only else PlayTensors.concatenate(parts)
+    return PlayTensors.concatenate(parts)

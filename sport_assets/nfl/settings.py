@@ -10,12 +10,27 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from sport_assets.nfl.split import Split
 from sport_assets.nfl.tensors import HISTORY_FRAMES
+from sport_assets.nfl.weeks import WEEK_KEY
+from sport_assets.training.errors import BadSpecError
+from sport_assets.training.names import SPLIT_FILE
 from sport_assets.training.spec import resolve_preset
 
 PRESETS = ("sanity", "production")
+
+
+def _listed(value: Any) -> Any:
+    """Weeks as text (``2023-w01,2023-w02``) as a list; all, first and lists as they are."""
+    if isinstance(value, str) and value not in ("all", "first"):
+        return [week.strip() for week in value.split(",") if week.strip()]
+    return value
+
+
+Week = Annotated[str, Field(pattern=WEEK_KEY)]
+Weeks = Annotated[Literal["all", "first"] | Annotated[tuple[Week, ...], Field(min_length=1)], BeforeValidator(_listed)]
 
 
 class ModelSettings(BaseModel):
@@ -51,7 +66,11 @@ class DataSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    weeks: Literal["all", "first"] = Field(default="all", description="all weeks present, or the first one only")
+    weeks: Weeks = Field(
+        default="all",
+        description="all weeks present; first: as few from the first on as hold games to train and to validate; "
+        "or named ones, as 2023-w01,2023-w02",
+    )
     mirror: bool = Field(default=True, description="also train on every play mirrored in y")
     earlier_starts_frames: tuple[Annotated[int, Field(ge=1, le=10)], ...] = Field(
         default=(), description="also train on forecasts started this many frames before the throw, each 1 to 10"
@@ -84,10 +103,18 @@ def resolve(dimensions: Mapping[str, str], overrides: Mapping[str, Any]) -> dict
     return resolve_preset(preset_path(dimensions["preset"]), overrides, SECTIONS)
 
 
-def choose_weeks(settings: Mapping[str, Any], available: Sequence[str]) -> list[str]:
-    """The weeks that a training reads: all of them.
+def choose_weeks(settings: Mapping[str, Any], available: Sequence[str], dataset: Path) -> list[str]:
+    """The weeks that a training reads, of those that the split in the folder `dataset` covers; sorted.
 
-    `data.weeks: first` trains and validates on the first week that has plays on that side, whichever it is, but
-    every model is evaluated on the same test side of all weeks.
+    Whatever it reads, every model is evaluated on the same test side of all weeks. Raises BadSpecError for a week
+    that is not there, SplitError where `first` finds no games for one of the sides.
     """
-    return sorted(available)
+    wanted = settings["data"]["weeks"]
+    if wanted == "all":
+        return sorted(available)
+    if wanted == "first":
+        return Split.load(dataset / SPLIT_FILE).first_weeks(available)
+    unknown = sorted(set(wanted) - set(available))
+    if unknown:
+        raise BadSpecError(f"data.weeks names {', '.join(unknown)}; available are {', '.join(sorted(available))}")
+    return sorted(set(wanted))

@@ -173,7 +173,8 @@ def leakage_check(
 ) -> CheckResult:
     """Proves that no game is on two sides, of the split or of one of its folds, and that each side has a game.
 
-    The folds hold out every game to train or validate once, and never see a test game. plays: either a table with game_id whose games must all be on a side, or by side the tables that were
+    The folds hold out every game to train or validate once, and never see a test game.
+    plays: either a table with game_id whose games must all be on a side, or by side the tables that were
     really used (game_id), whose games must be on that very side. Blocking.
     """
     found: list[dict[str, Any]] = []

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
+TENSORS_FILE = "tensors.safetensors"
 LAYOUT_VERSION = 1
 FRAMES_PER_SECOND = 10
 HISTORY_FRAMES = 20

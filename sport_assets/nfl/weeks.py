@@ -10,6 +10,8 @@ from pathlib import Path
 SEASONS_VARIABLE = "SPORT_ASSETS_NFL_SEASONS"
 DEFAULT_SEASONS = "2023"
 WEEKS = range(1, 23)
+WEEK_KEY = r"^\d{4}-w\d{2}$"
+"""How a week's partition key reads."""
 SUPPLEMENTARY = "supplementary_data"
 
 

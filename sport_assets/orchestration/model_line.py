@@ -16,7 +16,6 @@ from pydantic import Field
 
 from sport_assets.lineage.checks import CheckResult
 from sport_assets.lineage.errors import LineageError
-from sport_assets.lineage.manifest import InputRef
 from sport_assets.lineage.models import MODEL_FILE
 from sport_assets.lineage.record import Input
 from sport_assets.orchestration.assets import asset
@@ -24,11 +23,8 @@ from sport_assets.orchestration.checks import AssetChecks, Check
 from sport_assets.orchestration.launch import train
 from sport_assets.orchestration.recording import AssetRecord, LineageResource
 from sport_assets.orchestration.resources import GPU_POOL, Accelerator, MlflowTracking
+from sport_assets.training.names import BEATS_BASELINES, PARITY, SPLIT_FILE
 from sport_assets.training.spec import SpecInput, TrainingSpec
-
-BEATS_BASELINES = "beats_baselines"
-PARITY = "parity"
-SPLIT_FILE = "split.json"
 
 
 class StageConfig(dg.Config):
@@ -63,7 +59,8 @@ class ModelLine:
     ``dataset`` is the asset that holds ``split.json``; ``samples`` the partitioned asset with the training samples,
     whose partitions are those that the data set's record names (None where the data set itself holds the samples).
     ``settings`` (``module:function``) takes the partition's dimensions and the dotted overrides and gives the complete
-    settings; ``choose`` takes those and the data set's partitions and gives those that this model uses.
+    settings; ``choose`` takes those, the data set's partitions and its folder, and gives the partitions that a training
+    reads. Evaluation and export read all that the data set's record names.
     ``evaluate`` and ``export`` are called with ``checkpoint`` (folder), ``split`` (file), ``samples`` (folders by
     partition) and ``out``, and return (facts, check results); ``card`` with ``checkpoint``, ``evaluation``,
     ``exported``, ``out`` (folders) and ``facts``, and returns the card's Markdown.
@@ -79,7 +76,7 @@ class ModelLine:
     evaluate: str
     export: str
     card: str
-    choose: Callable[[Mapping[str, Any], Sequence[str]], Sequence[str]]
+    choose: Callable[[Mapping[str, Any], Sequence[str], Path], Sequence[str]]
     may_lose: Callable[[Mapping[str, str]], bool]
     kinds: frozenset[str] = frozenset({"torch"})
     code_files: Sequence[Path] = ()
@@ -159,7 +156,7 @@ def _training_inputs(
     if model.samples is not None:
         samples = f"{model.line}/{model.samples}"
         available = [str(ref.partition) for ref in dataset.materialization.inputs if ref.key == samples]
-        read += [record.read(samples, partition=key) for key in model.choose(settings, available)]
+        read += [record.read(samples, partition=key) for key in model.choose(settings, available, dataset.folder)]
     if stage.starts_from is not None:
         read.append(record.read(f"{model.line}/{stage.starts_from}"))
     if resume_from is not None:
@@ -257,16 +254,21 @@ def _without_front_matter(text: str) -> str:
 
 
 def _folders(model: ModelLine, record: AssetRecord, checkpoint: Input) -> dict[str, Any]:
-    """The folders of exactly those versions that the checkpoint was trained from."""
-    by_key: dict[str, list[InputRef]] = {}
-    for ref in checkpoint.materialization.inputs:
-        by_key.setdefault(ref.key, []).append(ref)
-    split = record.inner.read_again(by_key[f"{model.line}/{model.dataset}"][0])
-    samples = [record.inner.read_again(ref) for ref in by_key.get(f"{model.line}/{model.samples}", [])]
+    """The folders of the split that the checkpoint was trained on, and of all samples that this split covers.
+
+    The split is the newest record of that very content, so that a partition which was made again and left the split
+    as it was is read as it is now; what was trained on is read in the very versions.
+    """
+    dataset, samples = f"{model.line}/{model.dataset}", f"{model.line}/{model.samples}"
+    [trained_on] = [ref for ref in checkpoint.materialization.inputs if ref.key == dataset]
+    split = record.inner.read_again(record.inner.lineage.read_version(dataset, trained_on.version).ref)
+    covered = {ref.partition: ref for ref in split.materialization.inputs if ref.key == samples}
+    covered |= {ref.partition: ref for ref in checkpoint.materialization.inputs if ref.key == samples}
+    read = [record.inner.read_again(ref) for ref in covered.values()]
     return {
         "checkpoint": checkpoint.folder,
         "split": split.path(SPLIT_FILE),
-        "samples": {str(i.ref.partition): i.folder for i in samples},
+        "samples": {str(i.ref.partition): i.folder for i in read},
     }
 
 
@@ -280,7 +282,10 @@ def _same_model(made_from: Input, checkpoint: Input) -> None:
 
 
 def _card_facts(record: AssetRecord, exported: Input, evaluated: Input, checkpoint: Input) -> dict[str, Any]:
-    """What the card says of lineage: content versions alone, so that the same model has the same card."""
+    """What the card says of lineage: content versions alone, so that the same model has the same card.
+
+    ``data`` is what the checkpoint was trained on. What was evaluated on besides is behind the evaluation's version.
+    """
     return {
         "partition": record.inner.partition,
         "exported_model": exported.ref.version,

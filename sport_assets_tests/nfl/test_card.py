@@ -54,6 +54,7 @@ def test_the_card_has_the_sections_and_every_number(written: tuple[str, Path, di
     assert "model.hidden_dim | `16`" in text
     for version in ("aaaaaaaaaaaa", "ffffffffffff"):
         assert version in text
+    assert "Weeks trained on: 2023-w01. Weeks evaluated on: 2023-w01, 2023-w02." in text
     assert "| `beats_baselines` | **failed** |" in text
     assert "| `parity` | passed |" in text
 

@@ -39,7 +39,7 @@ def test_the_record_says_what_the_training_was(built: tuple[ToyHome, dict[str, s
     spec = json.loads((toy.folder("toy/checkpoint", SMALL) / "training_spec.json").read_text())
     assert spec["digest"] == record.facts["spec_digest"]
     read = {f"{ref.key}:{ref.partition}": ref.version for ref in record.inputs}
-    assert read == {name: versions[name] for name in ("toy/split:None", "toy/clean:d1", "toy/clean:d3")}
+    assert read == {name: versions[name] for name in ("toy/split:None", "toy/clean:d1")}, "what it chose"
     assert {f"{i['key']}:{i['partition']}": i["version"] for i in spec["inputs"]} == read
 
 
@@ -51,11 +51,11 @@ def test_a_preset_that_may_lose_is_warned_of_its_baselines(built: tuple[ToyHome,
     assert (check.name, check.passed, check.blocking) == ("beats_baselines", False, False)
 
 
-def test_the_card_names_every_version(built: tuple[ToyHome, dict[str, str]]) -> None:
+def test_the_card_names_the_version_of_all_that_the_model_was_made_from(built: tuple[ToyHome, dict[str, str]]) -> None:
     toy, versions = built
     card = (toy.folder("toy/model_card", SMALL) / "model_card.md").read_text()
     named = [name for name in versions if not name.startswith(("toy/raw", "toy/model_card"))]
-    assert [name for name in named if versions[name] not in card] == []
+    assert [name for name in named if versions[name] not in card] == ["toy/clean:d3"], "which is evaluated on alone"
 
 
 def test_the_same_inputs_code_and_seed_give_the_same_versions_elsewhere(
@@ -97,10 +97,26 @@ def test_an_export_that_fails_parity_is_rejected_and_kept_from_mlflow(
     assert toy.made("toy/model_card", SMALL, EPOCHS) == ["toy/exported_model:small|0"]
 
 
-def test_an_evaluation_reads_what_the_checkpoint_was_trained_on(built: tuple[ToyHome, dict[str, str]]) -> None:
-    """Not the newest data, on which the split would be another."""
+def test_a_partition_that_is_evaluated_only_does_not_train_again(built: tuple[ToyHome, dict[str, str]]) -> None:
     toy, versions = built
-    trained_on = {(ref.key, ref.partition, ref.version) for ref in toy.latest("toy/checkpoint", SMALL).inputs}
+    toy.write_day("d3", 5, 6, 7)
+    again = ["toy/raw:d3", "toy/clean:d3", "toy/split", f"toy/evaluation:{SMALL}", f"toy/exported_model:{SMALL}"]
+    assert toy.made("toy/model_card", SMALL, EPOCHS) == again, "the card stands on their content"
+    assert toy.latest("toy/split").version == versions["toy/split:None"]
+    read = {ref.partition: ref.version for ref in toy.latest("toy/evaluation", SMALL).inputs if ref.key == "toy/clean"}
+    assert read == {"d1": versions["toy/clean:d1"], "d3": toy.latest("toy/clean", "d3").version}
+    assert read["d3"] != versions["toy/clean:d3"]
+    assert toy.made("toy/model_card", SMALL, EPOCHS) == []
+    toy.write_day("d3", 2, 2, 3, "nan")
+    toy.build("toy/model_card", SMALL, EPOCHS)
+    assert {name: version for name, version in toy.versions().items() if name in versions} == versions
+
+
+def test_an_evaluation_reads_the_split_that_was_trained_on(built: tuple[ToyHome, dict[str, str]]) -> None:
+    """Not the newest one, which another day is part of."""
+    toy, versions = built
+    split_on = {("toy/split", None, versions["toy/split:None"])}
+    split_on |= {("toy/clean", day, versions[f"toy/clean:{day}"]) for day in ("d1", "d3")}
     toy.write_day("d1", 4, 4, 4)
     toy.write_day("d2", 4, 4, 4)
     toy.build("toy/split")
@@ -108,7 +124,7 @@ def test_an_evaluation_reads_what_the_checkpoint_was_trained_on(built: tuple[Toy
     toy.materialize("toy/evaluation", SMALL, raise_on_error=True)
     evaluation = toy.latest("toy/evaluation", SMALL)
     read = {(ref.key, ref.partition, ref.version) for ref in evaluation.inputs if ref.key != "toy/checkpoint"}
-    assert read == trained_on
+    assert read == split_on
     assert evaluation.version == versions["toy/evaluation:small|0"]
     for day in ("d1", "d2"):
         (toy.home.data / "toy" / f"{day}.csv").unlink()

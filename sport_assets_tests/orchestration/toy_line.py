@@ -109,8 +109,10 @@ def card(*, checkpoint: Path, evaluation: Path, exported: Path, facts: Mapping[s
     return text
 
 
-def choose(settings: Mapping[str, Any], available: Sequence[str]) -> Sequence[str]:
-    return available[:2]
+def choose(settings: Mapping[str, Any], available: Sequence[str], dataset: Path) -> Sequence[str]:
+    """The first day alone: what is evaluated on is more than what is trained on."""
+    assert json.loads((dataset / "split.json").read_text()) == list(available)
+    return available[:1]
 
 
 MODEL = ModelLine(

@@ -1,0 +1,13 @@
+"""Names that the training, evaluation and export of every line share with the factory that makes their assets.
+
+Belongs here: file names and check names alone. Must not come here: anything that needs an import.
+"""
+
+SPLIT_FILE = "split.json"
+"""Which samples train, validate and test, in the folder of a line's data set."""
+
+BEATS_BASELINES = "beats_baselines"
+"""The check that ``evaluate`` returns: better than every baseline on held-out data."""
+
+PARITY = "parity"
+"""The check that ``export`` returns: the exported model gives what the trained one gives."""
