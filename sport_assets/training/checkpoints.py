@@ -26,6 +26,11 @@ STATE = "training_state.safetensors"
 SPEC = "training_spec.json"
 
 
+def top_weights(place: int) -> str:
+    """File of the second best epoch's weights (`place` 2), the third's, and so on; `WEIGHTS` holds the best."""
+    return f"weights_top{place}.safetensors"
+
+
 def weight_bytes(state_dict: Mapping[str, torch.Tensor]) -> bytes:
     """The same weights give the same bytes; tied weights are written once per name."""
     return save_tensors(

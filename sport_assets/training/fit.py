@@ -6,7 +6,6 @@ Belongs here: putting builder, loaders, Lightning and callbacks together. Must n
 
 from __future__ import annotations
 
-import json
 import logging
 import warnings
 from collections.abc import Callable
@@ -25,6 +24,7 @@ from sport_assets.training.checkpoints import (
     WEIGHTS,
     json_bytes,
     published_digest,
+    top_weights,
     weight_bytes,
 )
 from sport_assets.training.curves import Curves, curve_files
@@ -199,6 +199,7 @@ def fit(
         "best_epoch": monitor.best_epoch,
         "monitor": monitor_name,
         "best_value": monitor.best_value,
+        "top_epochs": [epoch for _, epoch in monitor.top],
         "stopped_early": monitor.stopped_early,
         "resumed_at_step": resume.resumed_at_step,
         "checkpoints_written": resume.checkpoints_written,
@@ -236,6 +237,8 @@ def _result_files(spec: TrainingSpec, work: Path, monitor: Monitor, rows: list[d
         "settings.json": json_bytes(spec.identity()["settings"]),
         **curve_files(rows, f"{spec.line} {spec.model} seed {spec.seed}"),
     }
+    for place, (_, epoch) in enumerate(monitor.top[1:], start=2):
+        files[top_weights(place)] = monitor.weights_path(epoch).read_bytes()
     if spec.trainer_settings.save_last:
         files[LAST_WEIGHTS] = weight_bytes(state["state_dict"])
     return files
@@ -286,9 +289,3 @@ def _quieten() -> None:
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
-
-
-def read_result(work: Path) -> dict[str, Any]:
-    """result.json of a work folder."""
-    content: dict[str, Any] = json.loads((work / "result.json").read_text())
-    return content

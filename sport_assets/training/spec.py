@@ -54,6 +54,8 @@ class TrainerSettings(pydantic.BaseModel):
     """Metric that chooses the best epoch; null takes the builder's."""
     monitor_mode: Literal["min", "max"] | None = None
     save_top_k: int = pydantic.Field(1, ge=1)
+    """Best epochs whose weights are published: weights.safetensors, then weights_top2.safetensors and so on, as far as
+    there are epochs. A training that continues a finished one keeps its best epoch alone."""
     save_last: bool = False
     """Publish the last epoch's weights too, as weights_last.safetensors."""
     precision: Precision = "32"

@@ -83,6 +83,23 @@ def test_the_best_epoch_is_published(toy_spec: ToySpec, trainers: Trainers, tmp_
     assert best.read_bytes() != worst.read_bytes()
 
 
+def test_the_best_epochs_are_published_by_place(toy_spec: ToySpec, trainers: Trainers, tmp_path: Path) -> None:
+    assert trainers.run(toy_spec(save_top_k=3, max_epochs=4), tmp_path / "a")[0] == 0
+    out = tmp_path / "a" / "out"
+    values = [row["val_ade"] for row in json.loads((out / "curves.json").read_text())]
+    by_place = sorted(range(4), key=lambda epoch: values[epoch])
+    assert result(tmp_path / "a")["top_epochs"] == by_place[:3]
+    published = ["weights.safetensors", "weights_top2.safetensors", "weights_top3.safetensors"]
+    assert sorted(path.name for path in out.glob("weights*")) == sorted([*published, "weights_last.safetensors"])
+    assert len({(out / name).read_bytes() for name in published}) == 3
+    if 3 in by_place[:3]:
+        place = by_place.index(3)
+        assert (out / published[place]).read_bytes() == (out / "weights_last.safetensors").read_bytes()
+    # no more files than epochs
+    assert trainers.run(toy_spec(save_top_k=9, max_epochs=2, save_last=False), tmp_path / "b")[0] == 0
+    assert len(list((tmp_path / "b" / "out").glob("weights*"))) == 2
+
+
 def test_early_stopping_waits_for_min_epochs(toy_spec: ToySpec, trainers: Trainers, tmp_path: Path) -> None:
     patient: dict[str, Any] = {"early_stopping_patience": 1, "early_stopping_min_delta": 100.0, "max_epochs": 8}
     assert trainers.run(toy_spec(**patient), tmp_path / "a")[0] == 0
