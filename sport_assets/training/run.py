@@ -18,6 +18,7 @@ import sys
 import time
 import traceback
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +40,21 @@ if TYPE_CHECKING:
 STARTED = time.monotonic()
 
 
+@dataclass(frozen=True)
+class Options:
+    """The command line."""
+
+    spec: Path
+    work: Path
+    """Working files of this spec."""
+    out: Path
+    """Result folder."""
+    wait_s: float
+    """Seconds to wait for another trainer of the spec."""
+    trackers: str
+    """Names with commas, or none."""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Train one spec and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m sport_assets.training.run", description="Train one spec.")
@@ -51,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         default=os.environ.get("SPORT_ASSETS_TRACKERS", "mlflow"),
         help="comma-separated: mlflow, tensorboard, wandb; or none (default: SPORT_ASSETS_TRACKERS, else mlflow)",
     )
-    options = parser.parse_args(arguments)
+    options = Options(**vars(parser.parse_args(arguments)))
     die_with_parent()
     try:
         spec = TrainingSpec.load(options.spec)
@@ -67,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _train(spec, options, context)
 
 
-def _train(spec: TrainingSpec, options: argparse.Namespace, context: Any) -> int:
+def _train(spec: TrainingSpec, options: Options, context: Any) -> int:
     from sport_assets.training.progress import PipesReporter, SilentReporter, TerminalReporter
 
     first = rank() == 0
@@ -77,7 +93,7 @@ def _train(spec: TrainingSpec, options: argparse.Namespace, context: Any) -> int
     else:
         reporter = TerminalReporter() if context is None else PipesReporter(context)
     try:
-        work: Path = options.work.resolve()
+        work = options.work.resolve()
         work.mkdir(parents=True, exist_ok=True)
         # only the first process of a training holds the lease; the others belong to it
         own = lease(work / "lease.json", wait_s=options.wait_s, say=reporter.info)
@@ -102,11 +118,11 @@ def _train(spec: TrainingSpec, options: argparse.Namespace, context: Any) -> int
         return EXIT_DONE if stopped and not first else code
 
 
-def _fit_and_publish(spec: TrainingSpec, work: Path, options: argparse.Namespace, reporter: Reporter) -> dict[str, Any]:
+def _fit_and_publish(spec: TrainingSpec, work: Path, options: Options, reporter: Reporter) -> dict[str, Any]:
     from sport_assets.training.checkpoints import json_bytes, publish, published_digest
     from sport_assets.training.state import write_atomically
 
-    out: Path = options.out.resolve()
+    out = options.out.resolve()
     if out.exists() and any(out.iterdir()):
         if published_digest(out) == spec.digest:
             reporter.info(f"{out.name} holds the result of this spec already; nothing to do")

@@ -78,6 +78,10 @@ def log_onnx_model(spec_digest: str, onnx_path: Path, uri: str) -> str:
 
 
 def experiment_id(client: Any, name: str, uri: str) -> str:
+    """Id of the experiment of that name, made where it is missing, with its artifacts beside an SQLite database.
+
+    `client` is one that `open_client(uri)` gave; two processes that ask at once get the same id.
+    """
     found = client.get_experiment_by_name(name)
     if found is not None:
         return str(found.experiment_id)

@@ -46,6 +46,6 @@ def test_the_file_is_self_contained_and_says_what_it_needs(exported: Path) -> No
 
 
 def test_a_difference_fails_the_check() -> None:
-    check = export.parity_check(ParityReport(0.01, 0.01, {"positions": 0.01}, 3, 600))
+    check = export.parity_check(ParityReport(0.01, {"positions": 0.01}, 3, 600))
     assert not check.passed and check.failed == 1
-    assert not export.parity_check(ParityReport(0.0, 0.0, {}, 0, 0)).passed
+    assert not export.parity_check(ParityReport(0.0, {}, 0, 0)).passed
