@@ -17,8 +17,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from safetensors.torch import save as save_tensors
 
+from sport_assets.lineage.durable import make_folders, sync, write_durably
 from sport_assets.training.errors import BadSpecError
-from sport_assets.training.state import sync_folder, write_atomically
 
 WEIGHTS = "weights.safetensors"
 LAST_WEIGHTS = "weights_last.safetensors"
@@ -40,7 +40,7 @@ def weight_bytes(state_dict: Mapping[str, torch.Tensor]) -> bytes:
 
 def save_weights(module: torch.nn.Module, path: Path) -> None:
     """Write the module's parameters and buffers atomically."""
-    write_atomically(path, weight_bytes(module.state_dict()))
+    write_durably(path, weight_bytes(module.state_dict()))
 
 
 def load_weights(module: torch.nn.Module, path: Path) -> torch.nn.Module:
@@ -77,17 +77,15 @@ def publish(out: Path, files: Mapping[str, bytes]) -> None:
 
     `out` may exist as an empty folder.
     """
-    out.parent.mkdir(parents=True, exist_ok=True)
+    make_folders(out.parent)
     temporary = out.with_name(f".{out.name}.part")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir()
     for name, content in files.items():
-        with open(temporary / name, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-    sync_folder(temporary)
+        (temporary / name).write_bytes(content)
+        sync(temporary / name)
+    sync(temporary)
     if out.is_dir():
         out.rmdir()
     os.rename(temporary, out)
-    sync_folder(out.parent)
+    sync(out.parent)

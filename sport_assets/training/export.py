@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from sport_assets.lineage.durable import write_durably
 from sport_assets.training.errors import BadSpecError
-from sport_assets.training.state import write_atomically
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def export_onnx(
         entry = model.metadata_props.add()
         entry.key, entry.value = key, value
     onnx.checker.check_model(model)
-    write_atomically(path, model.SerializeToString(deterministic=True))
+    write_durably(path, model.SerializeToString(deterministic=True))
 
 
 def export_pt2(
@@ -115,7 +115,7 @@ def export_pt2(
             torch.export.save(program, buffer)
     finally:
         module.train(mode)
-    write_atomically(path, buffer.getvalue())
+    write_durably(path, buffer.getvalue())
 
 
 def read_metadata(path: Path) -> dict[str, str]:

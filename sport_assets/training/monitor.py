@@ -15,10 +15,10 @@ from typing import Any, Literal
 import pytorch_lightning as pl
 import torch
 
+from sport_assets.lineage.durable import write_durably
 from sport_assets.training.checkpoints import weight_bytes
 from sport_assets.training.errors import BadSpecError, NonFiniteLossError
 from sport_assets.training.spec import TrainerSettings
-from sport_assets.training.state import write_atomically
 
 
 class Monitor(pl.Callback):
@@ -77,7 +77,7 @@ class Monitor(pl.Callback):
         if (value, epoch) in self.top:
             state = trainer.strategy.lightning_module_state_dict()
             if trainer.is_global_zero:
-                write_atomically(self.weights_path(epoch), weight_bytes(state))
+                write_durably(self.weights_path(epoch), weight_bytes(state))
 
     def _decide(self, trainer: pl.Trainer, value: float) -> None:
         patience = self._settings.early_stopping_patience
@@ -104,7 +104,7 @@ class Monitor(pl.Callback):
     def continue_from(self, best_weights: Path) -> None:
         """After loading a finished training's state: keep its best epoch, forget its decision to stop."""
         self.top = self.top[:1]
-        write_atomically(self.weights_path(self.best_epoch), best_weights.read_bytes())
+        write_durably(self.weights_path(self.best_epoch), best_weights.read_bytes())
         self.epochs_without_improvement = 0
         self.stopped_early = False
 

@@ -24,6 +24,7 @@ import torch
 from lightning_fabric.plugins import CheckpointIO
 from torchmetrics import Metric
 
+from sport_assets.lineage.durable import sync
 from sport_assets.training.errors import EXIT_STOPPED, BadSpecError, NonFiniteLossError, StoppedError
 from sport_assets.training.loops import ResumableEpochLoop
 from sport_assets.training.state import (
@@ -31,7 +32,6 @@ from sport_assets.training.state import (
     pack,
     read_structure,
     seal,
-    sync_folder,
     unpack,
     unseal,
 )
@@ -73,14 +73,12 @@ class StateFileIO(CheckpointIO):
         path = Path(path)
         content = seal(pack(checkpoint))
         temporary = path.with_name(f".{path.name}.part")
-        with open(temporary, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+        temporary.write_bytes(content)
+        sync(temporary)
         with contextlib.suppress(FileNotFoundError):
             os.replace(path, path.with_name(PREVIOUS))
         os.replace(temporary, path)
-        sync_folder(path.parent)
+        sync(path.parent)
 
     def load_checkpoint(self, path: Any, map_location: Any | None = None, weights_only: bool | None = None) -> Any:
         """Read a working checkpoint or the published state of a finished training."""

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sport_assets.lineage.durable import write_durably
 from sport_assets.training.errors import (
     EXIT_BAD_SPEC,
     EXIT_DONE,
@@ -120,7 +121,6 @@ def _train(spec: TrainingSpec, options: Options, context: Any) -> int:
 
 def _fit_and_publish(spec: TrainingSpec, work: Path, options: Options, reporter: Reporter) -> dict[str, Any]:
     from sport_assets.training.checkpoints import json_bytes, publish, published_digest
-    from sport_assets.training.state import write_atomically
 
     out = options.out.resolve()
     if out.exists() and any(out.iterdir()):
@@ -161,7 +161,7 @@ def _fit_and_publish(spec: TrainingSpec, work: Path, options: Options, reporter:
         }
         if fitted.files:
             # before the folder appears: whoever finds the folder finds the report
-            write_atomically(work / "result.json", json_bytes(report))
+            write_durably(work / "result.json", json_bytes(report))
             publish(out, fitted.files)
             reporter.info(
                 f"done: {report['epochs']} epochs, best {report['monitor']} {report['best_value']:.5g} "

@@ -7,7 +7,6 @@ I/O other than spec and preset files.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping
@@ -18,6 +17,7 @@ from typing import Any, Literal
 import pydantic
 import yaml
 
+from sport_assets.lineage.digest import canonical_json, sha256_text
 from sport_assets.training.errors import BadSpecError
 
 Precision = Literal["32", "bf16-mixed", "16-mixed"]
@@ -164,7 +164,7 @@ class TrainingSpec(pydantic.BaseModel):
     @cached_property
     def digest(self) -> str:
         """SHA-256 (hex) of the canonical JSON of `identity()`."""
-        return hashlib.sha256(canonical_json(self.identity()).encode()).hexdigest()
+        return sha256_text(canonical_json(self.identity()))
 
     def input_path(self, key: str, partition: str | None = None) -> Path:
         """Folder of the one input with this key (and partition, where given)."""
@@ -177,7 +177,11 @@ class TrainingSpec(pydantic.BaseModel):
         return Path(found[0].path)
 
     def save(self, path: Path) -> None:
-        """Write the spec, with its paths, for `python -m sport_assets.training.run`."""
+        """Write the spec, with its paths, for `python -m sport_assets.training.run`.
+
+        Whole or not at all, and not `durable.write_durably`: two launchers of one spec may write it at once, each
+        under a temporary name of its own, and after a power loss it is written anew before it is read.
+        """
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.name}.{os.getpid()}")
         temporary.write_text(json.dumps(self.model_dump(mode="json"), indent=2, sort_keys=True) + "\n")
@@ -218,11 +222,6 @@ def memory_advice(settings: TrainerSettings, precision: str) -> str:
         changes.append("use precision bf16-mixed")
     text = ", or ".join(changes)
     return f"{text[0].upper()}{text[1:]}. The last checkpoint is kept, but changed settings make a new training."
-
-
-def canonical_json(content: Any) -> str:
-    """JSON with sorted keys and no spaces; NaN and infinity are refused."""
-    return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=True)
 
 
 def describe(error: pydantic.ValidationError) -> str:

@@ -1,6 +1,6 @@
 """Nested training state as one safetensors file: no pickle, deterministic bytes, torn files recognised.
 
-Belongs here: packing, unpacking, atomic files. Must not be here: Lightning, what the state means.
+Belongs here: packing, unpacking, sealing. Must not be here: Lightning, what the state means.
 
 Checkpoint file: 8 bytes `SASTATE1`, SHA-256 of the rest (32 bytes), then safetensors. The published state is the
 safetensors alone. The structure (dicts, lists, numbers, text) is JSON in the one metadata key `structure`.
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -61,27 +60,6 @@ def unseal(path: Path) -> bytes:
     if hashlib.sha256(raw[40:]).digest() != raw[8:40]:
         raise TornStateError(f"{path.name} is damaged: its checksum does not fit")
     return raw[40:]
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write beside `path`, fsync, rename, fsync the folder: the old or the new content, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.part")
-    with open(temporary, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
-    sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make renames in `folder` survive a power loss."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def read_structure(path: Path) -> Any:

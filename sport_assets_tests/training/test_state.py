@@ -14,7 +14,7 @@ import torch
 from sport_assets.training.checkpoints import load_weights, publish, save_weights
 from sport_assets.training.errors import BadSpecError, LeaseHeldError
 from sport_assets.training.lease import lease
-from sport_assets.training.state import TornStateError, pack, read_structure, seal, unpack, unseal, write_atomically
+from sport_assets.training.state import TornStateError, pack, read_structure, seal, unpack, unseal
 
 
 def example() -> dict[Any, Any]:
@@ -94,13 +94,14 @@ def test_publishing_is_whole_or_absent(tmp_path: Path, monkeypatch: pytest.Monke
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
-def test_an_interrupted_write_leaves_the_old_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "file"
-    write_atomically(path, b"old")
+def test_an_interrupted_write_leaves_the_old_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "weights.safetensors"
+    save_weights(torch.nn.Linear(2, 2), path)
+    old = path.read_bytes()
     monkeypatch.setattr(os, "fsync", lambda descriptor: (_ for _ in ()).throw(OSError("full")))
     with pytest.raises(OSError, match="full"):
-        write_atomically(path, b"new")
-    assert path.read_bytes() == b"old"
+        save_weights(torch.nn.Linear(3, 3), path)
+    assert path.read_bytes() == old
 
 
 def test_the_lease_names_its_holder_and_is_freed(tmp_path: Path) -> None:
