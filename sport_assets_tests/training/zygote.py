@@ -2,7 +2,8 @@
 
 It reads orders as JSON lines and answers each with one. An order: `args` for `run.main`, `log` (a file for stderr) and
 how the trainer dies: `crash` {"at": nth call, "when": "before" or "after"} of the calls that make files durable or
-visible (os.replace, os.rename, os.rmdir, os.fsync), or `delay_s` and `signal`. The patches live in the child alone;
+visible (os.replace, os.rename, os.rmdir, os.fsync), or `delay_s` and `signal`, where the delay begins as soon as the
+file `after` is there, if one is named. The patches live in the child alone;
 the code under test knows nothing of them.
 """
 
@@ -51,6 +52,12 @@ def child(order: dict[str, Any], ready: int) -> int:
     return code
 
 
+def await_file(path: str | None, pid: int) -> None:
+    """Wait until the file is there or the trainer has ended; its status stays for `serve` to collect."""
+    while path and not os.path.exists(path) and not os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+        time.sleep(0.002)
+
+
 def serve() -> None:
     for line in sys.stdin:
         order = json.loads(line)
@@ -66,6 +73,7 @@ def serve() -> None:
         os.read(listening, 1)
         os.close(listening)
         if "delay_s" in order:
+            await_file(order.get("after"), pid)
             time.sleep(order["delay_s"])
             os.kill(pid, getattr(signal, order["signal"]))
         started = time.monotonic()

@@ -5,6 +5,7 @@ six kills the real command, from its first import to its last file; loading torc
 others kill a trainer that is forked from a process that has torch loaded.
 """
 
+import json
 import os
 import random
 import signal
@@ -14,6 +15,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -85,11 +87,19 @@ def trainers() -> Iterator[Trainers]:
 
 @pytest.mark.parametrize("number", range(TRAINING_TRIALS - COMMANDS))
 def test_a_trainer_is_killed(undisturbed: Undisturbed, trainers: Trainers, number: int, tmp_path: Path) -> None:
-    """Killed up to three times, then run to its end."""
+    """Killed up to three times, then run to its end.
+
+    Every second time the first kill comes at a random moment after the first checkpoint; then, and whenever else a
+    checkpoint is there, the last run must begin at it: from the start it would reach the same bits, too.
+    """
     chosen = random.Random(number)
+    last = tmp_path / "work" / "last.ckpt"
     killed = 0
     for _ in range(12):
-        status, log = trainers.run(SPEC, tmp_path, delay_s=chosen.uniform(0.05, 0.9), signal="SIGKILL")
+        moment: dict[str, Any] = {"delay_s": chosen.uniform(0.05, 0.9)}
+        if number % 2 == 0 and not killed:
+            moment = {"delay_s": chosen.uniform(0.0, 0.4), "after": str(last)}
+        status, log = trainers.run(SPEC, tmp_path, **moment, signal="SIGKILL")
         assert status in (-signal.SIGKILL, 0), log
         killed += status != 0
         if status == 0 and not killed:  # done before its moment came: from the start again
@@ -98,8 +108,15 @@ def test_a_trainer_is_killed(undisturbed: Undisturbed, trainers: Trainers, numbe
         elif killed == 3 or status == 0:
             break
     assert killed, "no crash happened"
+    saved = last.exists() or last.with_name("previous.ckpt").exists()
+    assert saved or number % 2 == 1, "it was killed after its first checkpoint"
+    finished = (tmp_path / "out").exists()  # by the run that was killed, as its last act
     status, log = trainers.run(SPEC, tmp_path)
     assert status == 0, log
+    if saved:
+        assert ("already" if finished else "resumes from") in log, "the checkpoint was there, and was not used"
+        report = json.loads((tmp_path / "work" / "result.json").read_text(encoding="utf-8"))
+        assert finished or report["resumed_at_step"] > 0
     assert contents(tmp_path / "out") == contents(undisturbed.out)
     assert not list(tmp_path.glob(".*.part"))
 
