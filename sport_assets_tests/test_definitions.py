@@ -5,6 +5,7 @@
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,11 @@ def described() -> dict[str, Any]:
                 for check in sorted(node.check_keys, key=lambda check: check.name)
             },
             "columns": [column.name for column in columns.columns] if isinstance(columns, dg.TableSchema) else [],
+            "further_tables": {
+                name: [column.name for column in schema.columns]
+                for name, schema in sorted(_schemas(node.metadata).items())
+                if name != "dagster/column_schema"
+            },
             "has_code_version": bool(node.code_version),
         }
     repository = defs.get_repository_def()
@@ -47,6 +53,11 @@ def described() -> dict[str, Any]:
         "sensors": sorted(sensor.name for sensor in repository.sensor_defs),
         "resources": sorted(repository.get_top_level_resources()),
     }
+
+
+def _schemas(metadata: Mapping[str, Any]) -> dict[str, dg.TableSchema]:
+    values = {name: getattr(value, "schema", value) for name, value in metadata.items()}
+    return {name: value for name, value in values.items() if isinstance(value, dg.TableSchema)}
 
 
 def _partitions(definition: dg.PartitionsDefinition[str] | None) -> list[str]:

@@ -13,7 +13,15 @@ from pydantic import Field
 from sport_assets.lineage.home import Home
 from sport_assets.nfl import context as supplementary
 from sport_assets.nfl import dataset, plays, weeks
-from sport_assets.nfl.schemas import PLAY_CONTEXT, TRACKING, column_descriptions
+from sport_assets.nfl.schemas import (
+    PLAY_CONTEXT,
+    PREDICTIONS,
+    PREDICTIONS_FILE,
+    QUARANTINE,
+    TARGETS,
+    TRACKING,
+    column_descriptions,
+)
 from sport_assets.nfl.settings import PRESETS, choose_weeks
 from sport_assets.nfl.split import DEFAULT_FOLDS, DEFAULT_SALT
 from sport_assets.orchestration.assets import asset
@@ -67,7 +75,7 @@ def _columns(schema: Any) -> dg.TableSchema:
 def raw_tracking(context: dg.AssetExecutionContext, lineage: LineageResource) -> dg.MaterializeResult:
     with lineage.record(context) as record:
         files = record.register_raw(_week_files(context.partition_key))
-        return record.publish(facts={"bytes": sum(file.size for file in files)})
+        return record.publish(rows=len(files), facts={"bytes": sum(file.size for file in files)})
 
 
 @asset(
@@ -79,7 +87,7 @@ def raw_tracking(context: dg.AssetExecutionContext, lineage: LineageResource) ->
 def raw_supplementary(context: dg.AssetExecutionContext, lineage: LineageResource) -> dg.MaterializeResult:
     with lineage.record(context) as record:
         files = record.register_raw([weeks.supplementary_file(_data())])
-        return record.publish(facts={"bytes": sum(file.size for file in files)})
+        return record.publish(rows=len(files), facts={"bytes": sum(file.size for file in files)})
 
 
 @asset(
@@ -91,6 +99,7 @@ def raw_supplementary(context: dg.AssetExecutionContext, lineage: LineageResourc
     checks=_checks(plays.CHECKS),
     kinds={"polars", "parquet"},
     column_schema=_columns(TRACKING),
+    metadata={"targets_columns": _columns(TARGETS), "quarantine_columns": _columns(QUARANTINE)},
 )
 def tracking(context: dg.AssetExecutionContext, lineage: LineageResource) -> dg.MaterializeResult:
     with lineage.record(context) as record:
@@ -108,6 +117,7 @@ def tracking(context: dg.AssetExecutionContext, lineage: LineageResource) -> dg.
     checks=_checks(supplementary.CHECKS),
     kinds={"polars", "parquet"},
     column_schema=_columns(PLAY_CONTEXT),
+    metadata={"quarantine_columns": _columns(QUARANTINE)},
 )
 def play_context(context: dg.AssetExecutionContext, lineage: LineageResource) -> dg.MaterializeResult:
     with lineage.record(context) as record:
@@ -171,6 +181,13 @@ def split(context: dg.AssetExecutionContext, lineage: LineageResource, config: S
         return record.publish(rows=int(report.metadata["games"]), facts=report.metadata)
 
 
+PREDICTIONS_SOUND = Check(
+    "predictions_sound",
+    "Every predicted position is a finite number, for a frame and player that exist.",
+    schema=lambda: PREDICTIONS,
+    where=("game_id", "play_id", "nfl_id", "frame_id"),
+)
+
 MODEL = ModelLine(
     line=LINE,
     partitions_def=MODELS,
@@ -190,6 +207,10 @@ MODEL = ModelLine(
     choose=choose_weeks,
     may_lose=lambda dimensions: dimensions["preset"] == "sanity",
     kinds=frozenset({"pytorch"}),
+    evaluation_checks=[PREDICTIONS_SOUND],
+    evaluation_table=PREDICTIONS_FILE,
+    evaluation_columns=_columns(PREDICTIONS),
+    evaluation_rows="test_plays",
     code_files=sorted((Path(__file__).parent / "presets").glob("*.yaml")),
 )
 

@@ -18,8 +18,8 @@ import polars as pl
 
 from sport_assets.lineage.checks import SAMPLE_ROWS, CheckResult
 from sport_assets.lineage.quarantine import Sifted, write_quarantine
-from sport_assets.nfl.file_checks import FILE_CHECKS, file_results, unusable
 from sport_assets.lineage.table import Table
+from sport_assets.nfl.file_checks import FILE_CHECKS, file_results, unusable
 from sport_assets.nfl.findings import PLAY_KEY
 from sport_assets.nfl.raw_tables import RawFileError, RawTable, failure_rows, read_table, sift_table
 from sport_assets.nfl.schemas import ALLOWED_PRE_SNAP, CONTEXT_RULES, PLAY_CONTEXT, SUPPLEMENTARY

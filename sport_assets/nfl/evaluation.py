@@ -22,6 +22,7 @@ from sport_assets.nfl import metrics, plots
 from sport_assets.nfl.baselines import BASELINES, ROLE_TARGETED_RECEIVER, Batch
 from sport_assets.nfl.metrics import PlayErrors
 from sport_assets.nfl.predict import rows_to_predict
+from sport_assets.nfl.schemas import PREDICTIONS_FILE
 from sport_assets.nfl.split import Split
 from sport_assets.nfl.tensors import PlayTensors
 from sport_assets.training.names import BEATS_BASELINES
@@ -69,7 +70,7 @@ def evaluate(
     report["weeks"] = sorted(samples)
     report["examples"] = examples(test, errors[MODEL].by_horizon["full"])
     write_json(out / "evaluation.json", report)
-    predictions(test, rows).write_parquet(out / "predictions.parquet", statistics=True)
+    predictions(test, rows).write_parquet(out / PREDICTIONS_FILE, statistics=True)
     plots.error_by_horizon(report["error_by_frame"], out / "error_by_horizon.png")
     for name, example in report["examples"].items():
         play = example["index"]

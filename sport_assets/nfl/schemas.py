@@ -207,6 +207,35 @@ TARGETS = _schema(
     "Clean, standardised tracking while the ball is in the air",
 )
 
+QUARANTINE = _schema(
+    "nfl_quarantine",
+    {
+        "rule": _column(pl.String, "Rule that the row breaks; a row that breaks two stands here twice"),
+        "column": _column(pl.String, "Column that breaks it"),
+        "value": _column(pl.String, "The value as the file has it"),
+        "file": _column(pl.String, "Name of the raw file"),
+        "line": _column(pl.Int64, "Line in that file; the header is line 1"),
+        "row": _column(pl.String, "The whole row as JSON"),
+    },
+    "Rows that break a rule",
+)
+
+_YARDS_OFF = Rule("ge", (0,), "negative_distance")
+
+PREDICTIONS_FILE = "predictions.parquet"
+PREDICTIONS = _schema(
+    "nfl_predictions",
+    {
+        **OUTPUT.columns,
+        "x": _column(pl.Float64, "Predicted position along the field, yards from the left end line"),
+        "y": _column(pl.Float64, "Predicted position across the field, yards from the lower side line"),
+        "true_x": _column(pl.Float64, "Position in the output file, x in yards, where it has one", nullable=True),
+        "true_y": _column(pl.Float64, "Position in the output file, y in yards, where it has one", nullable=True),
+        "error_yards": _column(pl.Float64, "Distance of the two, yards", _YARDS_OFF, nullable=True),
+    },
+    "Predicted and true movement on held-out games, in the coordinates of the raw files",
+)
+
 # -- supplementary file ------------------------------------------------------------------------------------
 
 _TEAM = r"^[A-Z]{2,3}$"

@@ -24,13 +24,15 @@ if TYPE_CHECKING:
 class Check:
     """A check that an asset promises to run: its name, what it asks, whether a failure closes the gate.
 
-    ``schema`` makes it a check of a table: every row of the table must keep it.
+    ``schema`` makes it a check of a table: every row of the table must keep it. ``where`` are columns that say which row
+    it is (file and line, or ids); they stand in the sample of failing rows.
     """
 
     name: str
     description: str
     blocking: bool = True
     schema: "Callable[[], Schema] | None" = None
+    where: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,14 @@ class AssetChecks:
     def validate(self, frame: pl.DataFrame, *, name: str | None = None) -> list[CheckResult]:
         """Run the table checks (all, or the one called ``name``) on ``frame``: lazily, with every failing row."""
         return [
-            table_check(frame, check.schema(), name=check.name, blocking=check.blocking, description=check.description)
+            table_check(
+                frame,
+                check.schema(),
+                name=check.name,
+                blocking=check.blocking,
+                description=check.description,
+                where=check.where,
+            )
             for check in self.declared
             if check.schema is not None and name in (None, check.name)
         ]
@@ -83,14 +92,19 @@ def table_check(
     name: str,
     blocking: bool = True,
     description: str = "",
+    where: Sequence[str] = (),
 ) -> CheckResult:
-    """Check a whole table against a Pandera schema; NaN and infinity count as failures where a number is wanted."""
+    """Check a whole table against a Pandera schema; NaN and infinity count as failures where a number is wanted.
+
+    ``where`` are columns of ``frame`` (as file and line) that the sample of failing rows names too.
+    """
     found = failures(frame, schema)
     counts = dict(found["rule"].value_counts().sort("rule").iter_rows())
-    sample = [
-        {"row": row["index"], "rule": row["rule"], "column": row["column"], "value": row["value"]}
-        for row in found.head(SAMPLE_ROWS).to_dicts()
-    ]
+    sample = []
+    for row in found.head(SAMPLE_ROWS).to_dicts():
+        index = row["index"]  # null where the table as a whole is wrong
+        place = {} if index is None else {name: frame[name][index] for name in where if name in frame.columns}
+        sample.append({**place, "row": index, "rule": row["rule"], "column": row["column"], "value": row["value"]})
     return CheckResult(
         name=name,
         passed=not len(found),

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import polars as pl
 from pydantic import Field
 
 from sport_assets.lineage.checks import CheckResult
@@ -65,6 +66,9 @@ class ModelLine:
     partition) and ``out``, and return (facts, check results); ``card`` with ``checkpoint``, ``evaluation``,
     ``exported``, ``out`` (folders) and ``facts``, and returns the card's Markdown.
     ``may_lose`` says for which partitions losing to a baseline only warns.
+    ``evaluation_table`` is a Parquet file of ``evaluate``'s: the ``evaluation_checks`` with a schema are run on it, and
+    ``evaluation_columns`` are its columns as the UI shows them. ``evaluation_rows`` is the fact that counts the
+    held-out samples.
     """
 
     line: str
@@ -81,6 +85,9 @@ class ModelLine:
     kinds: frozenset[str] = frozenset({"torch"})
     code_files: Sequence[Path] = ()
     evaluation_checks: Sequence[Check] = ()
+    evaluation_table: str | None = None
+    evaluation_columns: dg.TableSchema | None = None
+    evaluation_rows: str | None = None
     export_checks: Sequence[Check] = ()
 
     def dimensions(self, partition: str) -> dict[str, str]:
@@ -142,7 +149,7 @@ def _stage_asset(model: ModelLine, stage: Stage) -> dg.AssetsDefinition:
             record.take_folder(result)
             facts = {"spec_digest": spec.digest, "seed": spec.seed, **reported}
             record.check(_finite_weights(record.folder))
-            return record.publish(facts=facts, metadata=pictures(record.folder))
+            return record.publish(rows=reported.get("train_samples"), facts=facts, metadata=pictures(record.folder))
 
     return train_stage
 
@@ -183,6 +190,7 @@ def _after_training(model: ModelLine) -> list[dg.AssetsDefinition]:
             ]
         ),
         kinds=set(model.kinds),
+        column_schema=model.evaluation_columns,
         code=[model.evaluate],
     )
     def evaluation(context: dg.AssetExecutionContext, lineage: LineageResource) -> dg.MaterializeResult:
@@ -191,7 +199,10 @@ def _after_training(model: ModelLine) -> list[dg.AssetsDefinition]:
             facts, results = _call(model.evaluate, **_folders(model, record, checkpoint), out=record.folder)
             lenient = model.may_lose(model.dimensions(context.partition_key))
             record.check(_soften(results, BEATS_BASELINES, lenient))
-            return record.publish(facts=facts, metadata=pictures(record.folder))
+            if model.evaluation_table is not None:
+                record.check(AssetChecks(model.evaluation_checks).validate(_table(record, model.evaluation_table)))
+            rows = facts.get(model.evaluation_rows) if model.evaluation_rows is not None else None
+            return record.publish(rows=rows, facts=facts, metadata=pictures(record.folder))
 
     @asset(
         model.line,
@@ -304,6 +315,10 @@ def _card_facts(record: AssetRecord, exported: Input, evaluated: Input, checkpoi
     }
 
 
+def _table(record: AssetRecord, name: str) -> pl.DataFrame:
+    return pl.read_parquet(record.folder / name)
+
+
 def _soften(results: Sequence[CheckResult], name: str, lenient: bool) -> list[CheckResult]:
     """A check that blocks, or only warns for presets that are not meant for use."""
     return [replace(result, blocking=not lenient) if result.name == name else result for result in results]
@@ -332,10 +347,14 @@ def _call(target: str, *arguments: Any, **named: Any) -> Any:
     return getattr(importlib.import_module(module), function)(*arguments, **named)
 
 
+IMAGE_TYPES = {".png": "image/png", ".svg": "image/svg+xml"}
+
+
 def pictures(folder: Path) -> dict[str, Any]:
-    """PNG files of an output as metadata that the UI draws."""
+    """PNG and SVG files of an output as metadata that the UI draws."""
     pictures = {}
-    for path in sorted(folder.glob("*.png")):
-        text = base64.b64encode(path.read_bytes()).decode()
-        pictures[path.stem] = dg.MetadataValue.md(f"![{path.stem}](data:image/png;base64,{text})")
+    for path in sorted(folder.iterdir()):
+        if path.suffix in IMAGE_TYPES:
+            text = base64.b64encode(path.read_bytes()).decode()
+            pictures[path.stem] = dg.MetadataValue.md(f"![{path.stem}](data:{IMAGE_TYPES[path.suffix]};base64,{text})")
     return pictures

@@ -8,6 +8,7 @@ import pytest
 
 from sport_assets.nfl import evaluation, metrics
 from sport_assets.nfl.baselines import BASELINES, Batch
+from sport_assets.nfl.schemas import PREDICTIONS
 from sport_assets.nfl.split import Split
 from sport_assets.nfl.tensors import PlayTensors
 from sport_assets_tests.nfl.conftest import Chain
@@ -46,6 +47,20 @@ def test_only_games_of_the_test_side(chain: Chain, evaluated: tuple[Path, dict[s
     assert games == set(Split.load(chain.split).test)
     assert report["samples"]["games"] == len(games)
     assert report["weeks"] == sorted(chain.samples)
+
+
+def test_predictions_are_checked_as_a_table(evaluated: tuple[Path, dict[str, Any]]) -> None:
+    from sport_assets.nfl.assets import PREDICTIONS_SOUND
+    from sport_assets.orchestration.checks import AssetChecks
+
+    rows = pl.read_parquet(evaluated[0] / "predictions.parquet")
+    checks = AssetChecks([PREDICTIONS_SOUND])
+    assert checks.validate(rows)[0].passed
+    assert list(rows.columns) == list(PREDICTIONS.columns)
+    broken = rows.with_columns(x=pl.when(pl.int_range(pl.len()) == 3).then(float("nan")).otherwise("x"))
+    [result] = checks.validate(broken)
+    assert (result.passed, result.blocking, result.failed) == (False, True, 1)
+    assert result.sample[0]["frame_id"] == rows["frame_id"][3]
 
 
 def test_the_tables_agree_with_the_predictions(evaluated: tuple[Path, dict[str, Any]]) -> None:

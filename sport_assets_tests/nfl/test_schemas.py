@@ -8,12 +8,12 @@ import sys
 import polars as pl
 import pytest
 
-from sport_assets.lineage.quarantine import failures
+from sport_assets.lineage.quarantine import QUARANTINE_SCHEMA, failures
 from sport_assets.lineage.table import Table
 from sport_assets.nfl import schemas
 from sport_assets.nfl.schemas import INPUT, OUTPUT, PLAY_CONTEXT, SUPPLEMENTARY, TARGETS, TRACKING
 
-ALL = [INPUT, OUTPUT, SUPPLEMENTARY, PLAY_CONTEXT, TRACKING, TARGETS]
+ALL = [INPUT, OUTPUT, SUPPLEMENTARY, PLAY_CONTEXT, TRACKING, TARGETS, schemas.QUARANTINE, schemas.PREDICTIONS]
 
 
 @pytest.mark.parametrize("schema", ALL, ids=lambda schema: schema.name)
@@ -33,6 +33,10 @@ def test_the_raw_files_have_their_columns() -> None:
 def test_every_check_of_a_row_has_a_rule_that_people_can_read(schema: Table) -> None:
     named = {rule.name for column in schema.columns.values() for rule in column.rules}
     assert named <= set(schemas.ROW_RULES)
+
+
+def test_quarantine_is_described_as_it_is_written() -> None:
+    assert {name: column.dtype() for name, column in schemas.QUARANTINE.columns.items()} == QUARANTINE_SCHEMA
 
 
 def test_standardised_columns_say_so() -> None:

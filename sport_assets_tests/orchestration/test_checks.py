@@ -65,6 +65,16 @@ def test_a_value_that_is_no_number_fails_although_no_rule_names_it(value: float)
     assert {row["row"] for row in result.sample} == {1}
 
 
+def test_a_table_check_tells_where_a_failing_row_comes_from() -> None:
+    frame = pl.DataFrame({"speed_yards_per_s": [1.0, 11.0], "team": ["a", "b"], "file": ["f.csv"] * 2, "line": [2, 3]})
+    check = Check("sound", "", schema=lambda: SCHEMA, where=("file", "line"))
+    [result] = AssetChecks([check]).validate(frame)
+    [row] = result.sample
+    assert (row["file"], row["line"], row["rule"]) == ("f.csv", 3, "speed")
+    [whole] = AssetChecks([check]).validate(frame.drop("speed_yards_per_s"))
+    assert not whole.passed and "file" not in whole.sample[0], "a missing column has no line"
+
+
 def test_sound_rows_pass() -> None:
     [result] = CHECKS.validate(
         pl.DataFrame({"speed_yards_per_s": [1.0], "team": [None]}, schema_overrides={"team": pl.String})

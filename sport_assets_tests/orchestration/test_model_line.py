@@ -9,6 +9,7 @@ import pytest
 from sport_assets.lineage.checks import CheckResult
 from sport_assets.lineage.errors import GateRefused, LineageError
 from sport_assets.orchestration.build import BuildError
+from sport_assets.orchestration.model_line import pictures
 from sport_assets.orchestration.resources import MlflowTracking
 from sport_assets_tests.orchestration import toy_line
 from sport_assets_tests.orchestration.toy_home import ToyHome, toy_home
@@ -146,3 +147,13 @@ def test_continuing_a_finished_training_records_it_as_an_input(built: tuple[ToyH
     assert toy.made("toy/checkpoint", SMALL, *settings) == [], "what it continued is pinned, so it is no news"
     with pytest.raises(LineageError, match=r"toy/evaluation:small\|0 was made from another checkpoint than the newest"):
         toy.materialize("toy/exported_model", SMALL, raise_on_error=True)
+
+
+def test_pictures_of_both_kinds_are_drawn(tmp_path: Path) -> None:
+    (tmp_path / "curves.svg").write_text("<svg/>")
+    (tmp_path / "play.png").write_bytes(b"png")
+    (tmp_path / "weights.safetensors").write_bytes(b"")
+    shown = {name: str(value.value) for name, value in pictures(tmp_path).items()}
+    assert set(shown) == {"curves", "play"}
+    assert shown["curves"].startswith("![curves](data:image/svg+xml;base64,")
+    assert shown["play"].startswith("![play](data:image/png;base64,")
