@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -316,11 +317,18 @@ def predict_nfl(
 
     with _clear_errors():
         path = find_model(Home.from_environment(), model)
-        rows = predict(path, input_, output)
+        report = predict(path, input_, output)
         if as_json:
-            _print_json({"model": path, "output": output, "rows": rows})
-        else:
-            err.print(f"{rows} rows in {output}", highlight=False, soft_wrap=True)
+            _print_json({"model": path, "output": output, **asdict(report)})
+            return
+        err.print(f"{report.rows} rows in {output}", highlight=False, soft_wrap=True)
+        if report.rows_quarantined or report.players_left_out:
+            err.print(
+                f"{report.rows_quarantined} input rows break a rule and were not used; "
+                f"{report.players_left_out} players to predict were left out",
+                highlight=False,
+                soft_wrap=True,
+            )
 
 
 if __name__ == "__main__":

@@ -82,14 +82,9 @@ def read_context(path: Path) -> tuple[pl.DataFrame, Sifted, RawTable]:
     ]
     same = pl.col("possession_team") == pl.col("defensive_team")
     extra.append(failure_rows(rows, same, "same_team_on_both_sides", "defensive_team"))
-    sifted = sift_table(usable, PLAY_CONTEXT, pl.concat(extra), PLAY_KEY)
     # Two rows of a play are one defect, whatever else they say: the first is kept.
-    renamed = pl.col("rule").replace({"duplicate_frame": "duplicate_play", "conflicting_frame": "duplicate_play"})
-    rules = dict(sorted(sifted.rules.items()))
-    again = rules.pop("duplicate_frame", 0) + rules.pop("conflicting_frame", 0)
-    if again:
-        rules["duplicate_play"] = again
-    sifted = Sifted(sifted.clean, sifted.quarantined.with_columns(rule=renamed), rules)
+    again = ("duplicate_play", "duplicate_play")
+    sifted = sift_table(usable, PLAY_CONTEXT, pl.concat(extra), PLAY_KEY, again)
     return sifted.clean.drop("line").sort(PLAY_KEY), sifted, table
 
 

@@ -2,7 +2,7 @@
 known.
 
 Belongs here: ``build``, from the tracking table (and, where they exist, targets and play context) to
-``PlayTensors``. Does not belong here: reading and standardising files (``raw``, ``plays``), the container
+``PlayTensors``. Does not belong here: reading and standardising files (``raw_tables``, ``plays``), the container
 (``tensors``). No torch: prediction makes its arrays with this module.
 
 A feature holds only what is known when the ball is thrown: movement up to the throw, the landing point and

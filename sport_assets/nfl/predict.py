@@ -10,6 +10,7 @@ import json
 import logging
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,20 +19,38 @@ import polars as pl
 
 from sport_assets.nfl import context, features, plays
 from sport_assets.nfl.baselines import FRAME_SECONDS, horizon_times
-from sport_assets.nfl.tensors import LAYOUT_VERSION, PLAY_FEATURES, PLAYER_FEATURES, PlayTensors
-
-from sport_assets.nfl.tensors import HISTORY_CHANNELS, HISTORY_FRAMES  # isort: skip
+from sport_assets.nfl.findings import PLAYER_KEY
+from sport_assets.nfl.tensors import (
+    HISTORY_CHANNELS,
+    HISTORY_FRAMES,
+    LAYOUT_VERSION,
+    PLAY_FEATURES,
+    PLAYER_FEATURES,
+    PlayTensors,
+)
+from sport_assets.nfl.weeks import SUPPLEMENTARY, plain_or_gzip
 
 METADATA_KEY = "sport_assets"
 BATCH_PLAYS = 64
 COLUMNS = ("game_id", "play_id", "nfl_id", "frame_id", "x", "y")
-ENDINGS = (".csv", ".csv.gz")
 
 log = logging.getLogger(__name__)
 
 
 class PredictionError(ValueError):
     """Input or model that cannot be predicted with; the message says which and what to do."""
+
+
+@dataclass(frozen=True)
+class PredictionReport:
+    """What a prediction wrote, and what it could not use."""
+
+    rows: int
+    """Rows written, one per player and frame."""
+    rows_quarantined: int
+    """Input rows that break a rule and were not used."""
+    players_left_out: int
+    """Players to predict (each play counts) without a prediction, for what their rows lack."""
 
 
 def layout() -> dict[str, Any]:
@@ -46,8 +65,8 @@ def layout() -> dict[str, Any]:
     }
 
 
-def predict(model: Path, input_path: Path, output: Path) -> int:
-    """Predict every player to predict of the raw input files and write one CSV; returns its number of rows.
+def predict(model: Path, input_path: Path, output: Path) -> PredictionReport:
+    """Predict every player to predict of the raw input files and write one CSV.
 
     model: ONNX file of `nfl/exported_model`. input_path: a file input_*.csv[.gz], or a folder that has such
     files or a folder `train` with them; supplementary_data.csv[.gz] beside them, or beside `train`, is used where
@@ -60,7 +79,7 @@ def predict(model: Path, input_path: Path, output: Path) -> int:
     supplementary = supplementary_file(files[0])
     known = None if supplementary is None else context.read_context(supplementary)[0]
     parts = [_predict_file(session, file, known) for file in files]
-    table = pl.concat(parts)
+    table = pl.concat([part for part, _, _ in parts])
     output.parent.mkdir(parents=True, exist_ok=True)
     temporary = output.with_name(f".{output.name}.{os.getpid()}")
     try:
@@ -68,7 +87,7 @@ def predict(model: Path, input_path: Path, output: Path) -> int:
         os.replace(temporary, output)
     finally:
         temporary.unlink(missing_ok=True)
-    return len(table)
+    return PredictionReport(len(table), sum(bad for _, bad, _ in parts), sum(absent for _, _, absent in parts))
 
 
 def open_model(path: Path) -> Any:
@@ -103,38 +122,48 @@ def input_files(path: Path) -> list[Path]:
     if path.is_file():
         return [path]
     for folder in (path, path / "train"):
-        found = sorted(f for ending in ENDINGS for f in folder.glob(f"input_*{ending}"))
-        names = [file.name.removesuffix(".gz") for file in found]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise PredictionError(f"{folder} has {twice[0]} both plain and compressed: keep one of them")
-        if found:
-            return found
+        files = [*folder.glob("input_*.csv"), *folder.glob("input_*.csv.gz")]
+        stems = sorted({file.name.partition(".csv")[0] for file in files})
+        if stems:
+            return [_one_form(folder, stem) for stem in stems]
     raise PredictionError(f"no input_*.csv or input_*.csv.gz in {path} or {path / 'train'}")
 
 
 def supplementary_file(input_file: Path) -> Path | None:
-    """The supplementary file beside an input file, or beside its folder `train`."""
+    """The supplementary file beside an input file, or beside its folder `train`.
+
+    Raises PredictionError where it is there both plain and compressed.
+    """
     folders = [input_file.parent]
     if input_file.parent.name == "train":
         folders.append(input_file.parent.parent)
     for folder in folders:
-        for ending in ENDINGS:
-            if (folder / f"supplementary_data{ending}").is_file():
-                return folder / f"supplementary_data{ending}"
+        file = _one_form(folder, SUPPLEMENTARY)
+        if file.is_file():
+            return file
     return None
 
 
-def _predict_file(session: Any, file: Path, known: pl.DataFrame | None) -> pl.DataFrame:
-    cleaned = plays.clean_week(plays.read_week(file)).input
-    tracking = plays.standardise(cleaned.clean)
-    tensors = features.build(tracking, None, known)
-    absent = features.missing(tracking, tensors)
-    if len(cleaned.quarantined):
-        log.warning("%s: %d rows break a rule and are not used", file.name, len(cleaned.quarantined))
+def _one_form(folder: Path, stem: str) -> Path:
+    try:
+        return folder / plain_or_gzip(folder, stem)
+    except ValueError as error:
+        raise PredictionError(str(error)) from error
+
+
+def _predict_file(session: Any, file: Path, known: pl.DataFrame | None) -> tuple[pl.DataFrame, int, int]:
+    """The predictions of a file, how many of its rows were not used, and how many players left out."""
+    week = plays.read_week(file)
+    cleaned = plays.clean_week(week).input
+    tensors = features.build(plays.standardise(cleaned.clean), None, known)
+    rows = rows_to_predict(tensors, positions(session, tensors))
+    asked = week.input.frame.filter("player_to_predict").select(PLAYER_KEY).drop_nulls().unique(maintain_order=True)
+    absent = asked.join(rows, on=PLAYER_KEY, how="anti", maintain_order="left")
+    if cleaned.quarantined_rows:
+        log.warning("%s: %d rows break a rule and are not used", file.name, cleaned.quarantined_rows)
     if len(absent):
         log.warning("%s: %d players to predict cannot be, first %s", file.name, len(absent), absent.row(0))
-    return rows_to_predict(tensors, positions(session, tensors))
+    return rows, cleaned.quarantined_rows, len(absent)
 
 
 def positions(session: Any, tensors: PlayTensors) -> list[np.ndarray]:

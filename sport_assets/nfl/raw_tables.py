@@ -125,21 +125,26 @@ def read_table(path: Path, schema: Table, what: str) -> RawTable:
     )
 
 
-def sift_table(table: RawTable, schema: Table, extra: pl.DataFrame | None = None, keys: Sequence[str] = ()) -> Sifted:
+def sift_table(
+    table: RawTable,
+    schema: Table,
+    extra: pl.DataFrame | None = None,
+    keys: Sequence[str] = (),
+    again: tuple[str, str] = ("duplicate_frame", "conflicting_frame"),
+) -> Sifted:
     """Sort a file's rows into clean and quarantined by its schema, what reading found, and ``extra``
     failures.
 
     One cell breaks one rule: a mistyped value is not counted as missing too, nor NaN as out of range, and a
     line with a wrong number of fields breaks that rule alone. Of rows that are the same in ``keys``, the
-    first clean one is kept: the others break ``duplicate_frame`` or, with other values,
-    ``conflicting_frame``. The clean table has
-    one more column in front: ``line``, the row's line in the file.
+    first clean one is kept: the others break the rule ``again[0]`` or, with other values, ``again[1]``. The clean table
+    has one more column in front: ``line``, the row's line in the file.
     """
     found = failures(table.frame, schema).with_columns(pl.col("rule").map_elements(rule_name, return_dtype=pl.String))
     parts = [table.failures, found] + ([] if extra is None else [extra])
     known = _one_rule_per_cell(pl.concat(part.select(list(FAILURE_SCHEMA)) for part in parts))
     if keys:
-        known = pl.concat([known, _duplicates(table.frame, known["index"], keys)])
+        known = pl.concat([known, _duplicates(table.frame, known["index"], keys, again)])
     numbered = table.frame.with_row_index("line", offset=FIRST_LINE)
     sifted = sift(numbered, _NOTHING, file=table.file, extra=known)
     if sifted.quarantined.is_empty():
@@ -312,7 +317,7 @@ def _one_rule_per_cell(found: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _duplicates(frame: pl.DataFrame, bad: pl.Series, keys: Sequence[str]) -> pl.DataFrame:
+def _duplicates(frame: pl.DataFrame, bad: pl.Series, keys: Sequence[str], rules: tuple[str, str]) -> pl.DataFrame:
     """Repeated rows among those that break no other rule."""
     if not frame.select(keys).is_duplicated().any():
         return empty_failures()
@@ -321,10 +326,7 @@ def _duplicates(frame: pl.DataFrame, bad: pl.Series, keys: Sequence[str]) -> pl.
     same = rows.filter(~pl.struct(frame.columns).is_first_distinct())["index"]
     return again.select(
         pl.col("index").cast(pl.UInt32),
-        pl.when(pl.col("index").is_in(same.implode()))
-        .then(pl.lit("duplicate_frame"))
-        .otherwise(pl.lit("conflicting_frame"))
-        .alias("rule"),
+        pl.when(pl.col("index").is_in(same.implode())).then(pl.lit(rules[0])).otherwise(pl.lit(rules[1])).alias("rule"),
         pl.lit(keys[-1]).alias("column"),
         pl.col(keys[-1]).cast(pl.String).alias("value"),
     )

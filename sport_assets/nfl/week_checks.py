@@ -173,6 +173,10 @@ def week_checks(
     plays: int,
     damaged: int,
 ) -> list[CheckResult]:
+    """The results of CHECKS for a week that was read, in their order.
+
+    quarantined of rows: distinct rows of both files; damaged of plays: plays with a finding.
+    """
     tables = [table for table in (week.input, week.output) if table]
     broken = quarantine_counts(clean)
     table = pl.concat([part.quarantined for part in (clean.input, clean.output) if part])

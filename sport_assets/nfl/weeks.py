@@ -38,12 +38,12 @@ def season_and_week(key: str) -> tuple[int, int]:
 def week_files(data: Path, key: str) -> list[str]:
     """Input and output file of a week, relative to ``data``: plain CSV, or gzip where only that is there."""
     season, week = season_and_week(key)
-    return [_plain_or_gzip(data, f"nfl/train/{kind}_{season}_w{week:02d}") for kind in ("input", "output")]
+    return [plain_or_gzip(data, f"nfl/train/{kind}_{season}_w{week:02d}") for kind in ("input", "output")]
 
 
 def supplementary_file(data: Path) -> str:
     """The supplementary file, relative to ``data``."""
-    return _plain_or_gzip(data, f"nfl/{SUPPLEMENTARY}")
+    return plain_or_gzip(data, f"nfl/{SUPPLEMENTARY}")
 
 
 def present_weeks(data: Path) -> list[str]:
@@ -51,11 +51,14 @@ def present_weeks(data: Path) -> list[str]:
     return [key for key in week_keys() if all((data / path).is_file() for path in week_files(data, key))]
 
 
-def _plain_or_gzip(data: Path, stem: str) -> str:
-    """Raises ``ValueError`` when both forms are there: nobody could say which one counts."""
+def plain_or_gzip(folder: Path, stem: str) -> str:
+    """The name of a raw file below ``folder``: ``stem``.csv, or ``stem``.csv.gz where only that is there.
+
+    Raises ``ValueError`` when both are there: nobody could say which one counts.
+    """
     plain, packed = f"{stem}.csv", f"{stem}.csv.gz"
-    if (data / packed).is_file():
-        if (data / plain).is_file():
-            raise ValueError(f"{data / plain} and {packed} are both there: keep one of them")
+    if (folder / packed).is_file():
+        if (folder / plain).is_file():
+            raise ValueError(f"{folder / plain} and {packed} are both there: keep one of them")
         return packed
     return plain

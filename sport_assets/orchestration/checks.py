@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 class Check:
     """A check that an asset promises to run: its name, what it asks, whether a failure closes the gate.
 
-    ``schema`` makes it a check of a table: every row of the table must keep it. ``where`` are columns that say which row
-    it is (file and line, or ids); they stand in the sample of failing rows.
+    ``schema`` makes it a check of a table: every row of the table must keep it. ``where`` are columns that say which
+    row it is (file and line, or ids); they stand in the sample of failing rows.
     """
 
     name: str

@@ -29,10 +29,10 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def predicted(model: Path, raw: Path, tmp_path_factory: pytest.TempPathFactory) -> pl.DataFrame:
     output = tmp_path_factory.mktemp("predicted") / "new" / "predictions.csv"
-    rows = predict.predict(model, raw, output)
+    report = predict.predict(model, raw, output)
     assert [path.name for path in output.parent.iterdir()] == ["predictions.csv"]
     table = pl.read_csv(output)
-    assert len(table) == rows
+    assert report == predict.PredictionReport(len(table), rows_quarantined=0, players_left_out=0)
     return table
 
 
@@ -140,7 +140,7 @@ from pathlib import Path
 for name in ("torch", "pytorch_lightning", "torch_geometric", "mlflow", "dagster"):
     sys.modules[name] = None  # importing it raises ImportError
 from sport_assets.nfl.predict import predict
-print(predict(*(Path(argument) for argument in sys.argv[1:])))
+print(predict(*(Path(argument) for argument in sys.argv[1:])).rows)
 """
     arguments = [str(model), str(raw), str(tmp_path / "out.csv")]
     done = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True)
@@ -161,13 +161,34 @@ def test_clear_errors(model: Path, raw: Path, tmp_path: Path) -> None:
     copy(raw, tmp_path / "twice")
     first = sorted((tmp_path / "twice" / "train").iterdir())[0]
     (first.parent / f"{first.name}.gz").write_bytes(gzip.compress(first.read_bytes()))
-    with pytest.raises(predict.PredictionError, match="plain and compressed"):
+    with pytest.raises(predict.PredictionError, match="are both there"):
         predict.predict(model, tmp_path / "twice", output)
     first.write_text("a,b\n1,2\n")
     (first.parent / f"{first.name}.gz").unlink()
     with pytest.raises(plays.RawFileError, match=first.name):
         predict.predict(model, tmp_path / "twice", output)
     assert not output.exists()
+
+
+def test_what_cannot_be_used_is_reported(model: Path, raw: Path, predicted: pl.DataFrame, tmp_path: Path) -> None:
+    copy(raw, tmp_path / "broken")
+    path = sorted((tmp_path / "broken" / "train").iterdir())[0]
+    table = pl.read_csv(path, infer_schema=False)
+    first = table.filter(pl.col("player_to_predict") == "True").row(0, named=True)
+    player = pl.all_horizontal(pl.col(name) == first[name] for name in ("game_id", "play_id", "nfl_id"))
+    table = table.with_columns(s=pl.when(player).then(pl.lit("99")).otherwise("s"))
+    table.write_csv(path)
+    report = predict.predict(model, tmp_path / "broken", tmp_path / "out.csv")
+    assert report.rows_quarantined == (table["s"] == "99").sum() > 0
+    assert report.players_left_out == 1
+    assert report.rows == len(pl.read_csv(tmp_path / "out.csv")) < len(predicted)
+
+
+def test_a_supplementary_file_in_both_forms_is_refused(model: Path, raw: Path, tmp_path: Path) -> None:
+    path = copy(raw, tmp_path / "twice")
+    (path.parent / f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
+    with pytest.raises(predict.PredictionError, match=r"supplementary_data\.csv and .* both there: keep one"):
+        predict.predict(model, tmp_path / "twice", tmp_path / "out.csv")
 
 
 def test_a_model_of_another_layout_is_refused(model: Path, raw: Path, tmp_path: Path) -> None:
