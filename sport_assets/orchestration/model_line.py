@@ -128,7 +128,10 @@ def _stage_asset(model: ModelLine, stage: Stage) -> dg.AssetsDefinition:
             inputs = _training_inputs(model, stage, record, settings, config.resume_from)
             # a digest may be given by its beginning; the trainer knows whole ones
             continued = inputs[-1].version if config.resume_from is not None else None
-            with accelerator.hold(config.device) as device, mlflow.run(model.line) as run:
+            with (
+                accelerator.hold(config.device, settings["training"].get("devices", 1)) as device,
+                mlflow.run(model.line) as run,
+            ):
                 spec = TrainingSpec.model_validate(
                     {
                         "line": model.line,

@@ -9,7 +9,7 @@ import os
 import re
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,12 +44,18 @@ class Accelerator(dg.ConfigurableResource[Any]):
     threads: int = 1
 
     @contextmanager
-    def hold(self, device: str | None = None) -> Iterator[Device]:
-        """The device, held for this training alone: a file lock per GPU stands behind Dagster's pool."""
+    def hold(self, device: str | None = None, count: int = 1) -> Iterator[Device]:
+        """The device, held for this training alone: a file lock per GPU stands behind Dagster's pool.
+
+        ``count`` GPUs are held from the one that is named upwards, always in this order.
+        """
         name = resolve_device(device or self.device)
         home = Home.from_environment()
-        lock = FileLock(home.root / f"{name.replace(':', '-')}.lock") if name != "cpu" else nullcontext()
-        with lock:
+        with ExitStack() as held:
+            if name != "cpu":
+                first = int(name.removeprefix("cuda:"))
+                for number in range(first, first + count):
+                    held.enter_context(FileLock(home.root / f"cuda-{number}.lock"))
             yield Device(name, self.threads, self.precision)
 
 
