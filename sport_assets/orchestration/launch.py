@@ -91,5 +91,7 @@ def _reason(code: int, messages: list[dict[str, Any]], spec: TrainingSpec) -> st
         return f"The training was stopped at a checkpoint. {again}"
     if code == -signal.SIGKILL:
         advice = memory_advice(spec.trainer_settings, spec.wanted_precision)
-        return f"The training was killed. {again} If it was the system for lack of memory (see its kernel log): {advice}"
+        return (
+            f"The training was killed. {again} If it was the system for lack of memory (see its kernel log): {advice}"
+        )
     return f"The training ended with code {code}; its error output is in this run's stderr. {again}"
