@@ -116,7 +116,7 @@ def test_a_partition_that_is_evaluated_only_does_not_train_again(built: tuple[To
 def test_an_evaluation_reads_the_split_that_was_trained_on(built: tuple[ToyHome, dict[str, str]]) -> None:
     """Not the newest one, which another day is part of."""
     toy, versions = built
-    split_on = {("toy/split", None, versions["toy/split:None"])}
+    split_on: set[tuple[str, str | None, str]] = {("toy/split", None, versions["toy/split:None"])}
     split_on |= {("toy/clean", day, versions[f"toy/clean:{day}"]) for day in ("d1", "d3")}
     toy.write_day("d1", 4, 4, 4)
     toy.write_day("d2", 4, 4, 4)
