@@ -13,6 +13,7 @@ from sport_assets.lineage.home import Home
 from sport_assets.lineage.ledger import ENTRIES
 from sport_assets.lineage.manifest import Materialization
 from sport_assets.lineage.record import Lineage
+from sport_assets.training.names import BEATS_BASELINES
 
 SETTINGS = ["--set", "training.max_epochs=1", "--set", "model.hidden_dim=8", "--set", "model.temporal_dim=8"]
 
@@ -88,6 +89,11 @@ def test_every_asset_is_recorded_down_to_the_raw_files(built: Path) -> None:
         "nfl/supplementary_data.csv",
         *(f"nfl/train/{kind}_2023_w0{week}.csv" for kind in ("input", "output") for week in (1, 2)),
     }
+    trained = [ref.partition for ref in made["nfl/checkpoint", "sanity|0"].inputs if ref.key == "nfl/play_tensors"]
+    evaluated = [ref.partition for ref in made["nfl/evaluation", "sanity|0"].inputs if ref.key == "nfl/play_tensors"]
+    assert trained == ["2023-w01"] and evaluated == ["2023-w01", "2023-w02"], "sanity trains on the first week"
+    assert made["nfl/checkpoint", "sanity|0"].rows and made["nfl/evaluation", "sanity|0"].rows
+    assert made["nfl/raw_tracking", "2023-w01"].rows == 2 and made["nfl/raw_supplementary", None].rows == 1
     assert card.seed is None and made["nfl/checkpoint", "sanity|0"].seed == 0
 
 
@@ -144,18 +150,38 @@ def test_prediction_needs_no_torch_and_is_found_by_key_digest_and_folder(built: 
     assert texts[0].startswith("game_id,play_id,nfl_id,frame_id,x,y\n")
 
 
+@pytest.fixture(scope="module")
+def real_home(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home over the real weeks of 2019, from which models are built."""
+    folder = tmp_path_factory.mktemp("real")
+    (folder / "data").mkdir()
+    (folder / "data" / "nfl").symlink_to(real_data / "nfl" / "ngs_highlights")
+    return folder
+
+
 @pytest.mark.real_data
 @pytest.mark.slow
-def test_the_chain_runs_on_real_weeks(real_data: Path, tmp_path: Path) -> None:
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "nfl").symlink_to(real_data / "nfl" / "ngs_highlights")
-    run(tmp_path, "build", "nfl/model_card", "--partition", "sanity|0", *SETTINGS, seasons="2019")
-    made = materializations(tmp_path)
+def test_the_chain_runs_on_real_weeks(real_home: Path) -> None:
+    run(real_home, "build", "nfl/model_card", "--partition", "sanity|0", *SETTINGS, seasons="2019")
+    made = materializations(real_home)
     assert len([key for key, _ in made if key == "nfl/tracking"]) == 21
     assert made["nfl/split", None].facts["plays"] == 211
-    evaluation = _evaluation(tmp_path, made)
+    evaluation = _evaluation(real_home, made)
     assert evaluation["samples"]["plays"] > 10
     assert set(evaluation["baselines"]) >= {"standing_still", "constant_velocity"}
+
+
+@pytest.mark.real_data
+@pytest.mark.slow
+def test_the_production_preset_beats_every_baseline_on_real_games(real_home: Path) -> None:
+    run(real_home, "build", "nfl/evaluation", "--partition", "production|0", seasons="2019")
+    made = materializations(real_home)
+    evaluated = made["nfl/evaluation", "production|0"]
+    check = next(check for check in evaluated.checks if check.name == BEATS_BASELINES)
+    assert check.passed and check.blocking, check.sample
+    assert evaluated.rows == evaluated.facts["test_plays"] > 10
+    trained = [ref for ref in made["nfl/checkpoint", "production|0"].inputs if ref.key == "nfl/play_tensors"]
+    assert len(trained) == 21
 
 
 def _evaluation(folder: Path, made: dict[tuple[str, str | None], Materialization]) -> dict[str, Any]:
