@@ -34,6 +34,8 @@ HEAVY = {
     "torch",
     "torch_geometric",
     "torchvision",
+    "pandas",
+    "pandera",
 }
 
 
