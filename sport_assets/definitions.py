@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+import sport_assets.orchestration  # noqa: F401 - first: see there
 from sport_assets.nfl import assets as nfl
 from sport_assets.orchestration.console import console_logger
 from sport_assets.orchestration.recording import LineageResource
