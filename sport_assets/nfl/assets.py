@@ -153,7 +153,8 @@ def play_tensors(context: dg.AssetExecutionContext, lineage: LineageResource) ->
 class SplitConfig(dg.Config):
     """How games are split: ``hash`` of the game id, or ``weeks`` or ``seasons`` named for ``valid`` and ``test``.
 
-    ``folds``: into how many parts the games to train and validate are dealt besides, for cross-validation.
+    ``folds``: into how many parts all games are dealt besides, for an evaluation in which each is held out once; and
+    the games to train and validate alone, for tuning.
     """
 
     method: str = "hash"
@@ -165,7 +166,7 @@ class SplitConfig(dg.Config):
 
 @asset(
     LINE,
-    description="Which games train, validate and test, and folds for cross-validation: by game, never by play. "
+    description="Which games train, validate and test, and folds for evaluation and tuning: by game, never by play. "
     "Its record names the weeks it covers.",
     reads=["play_tensors", "tracking"],
     checks=_checks(dataset.SPLIT_CHECKS),

@@ -90,6 +90,7 @@ def write_split(
         "plays": int(games["plays"].sum()),
         **plays,
         "folds": len(made.folds),
+        "tuning_folds": len(made.tuning_folds),
     }
     return DatasetReport((leakage_check(made, games, name=NO_LEAKAGE), shift_of_weeks(summaries)), metadata)
 

@@ -3,6 +3,10 @@
 Belongs here: the split by game (by hash, weeks or seasons), grouped folds, their file, and the leakage check.
 Does not belong here: reading plays. The unit is always the game: plays of one game share players, weather,
 opponents and play-calling, so a split by play would let a model know its test data.
+
+Two figures need two kinds of folds. ``folds`` deal out all games: each fold's model forecasts the games it never saw,
+so that the evaluation stands on every play. ``tuning_folds`` deal out the games of train and valid alone: settings may
+be chosen by them, and the test games stay unknown to whoever chose.
 """
 
 from __future__ import annotations
@@ -21,11 +25,18 @@ from sport_assets.lineage.checks import SAMPLE_ROWS, CheckResult
 
 Method = Literal["hash", "weeks", "seasons"]
 SIDES = ("train", "valid", "test")
-SPLIT_VERSION = 2
+SPLIT_VERSION = 3
 DEFAULT_FOLDS = 5
 DEFAULT_SALT = "sport_assets/nfl"
-LEAKAGE = "No game is on two sides of the split or of a fold, and every side has games."
+LEAKAGE = (
+    "No game is on two sides of the split or of a fold, each is held out once, no test game is in a fold for tuning, "
+    "and every side has games."
+)
 DEFAULT_SHARES: Mapping[str, float] = {"train": 0.7, "valid": 0.15, "test": 0.15}
+
+
+Fold = tuple[tuple[int, ...], tuple[int, ...]]
+"""(train games, valid games), each sorted."""
 
 
 class SplitError(ValueError):
@@ -44,8 +55,10 @@ class Split:
     """What the split was made with (salt, shares, weeks, seasons): JSON-able."""
     weeks: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     """The games of each week (``2023-w01``), sorted."""
-    folds: tuple[tuple[tuple[int, ...], tuple[int, ...]], ...] = ()
-    """(train games, valid games) of each fold over the sides train and valid; the test side is in none."""
+    folds: tuple[Fold, ...] = ()
+    """Folds over all games, for an evaluation in which every game is held out once."""
+    tuning_folds: tuple[Fold, ...] = ()
+    """Folds over the games of train and valid, for choosing settings; a test game is in none."""
 
     def side(self, name: str) -> tuple[int, ...]:
         """The games of ``train``, ``valid`` or ``test``."""
@@ -62,6 +75,7 @@ class Split:
             "settings": dict(self.settings),
             "weeks": {week: list(games) for week, games in self.weeks.items()},
             "folds": [{"train": list(train), "valid": list(valid)} for train, valid in self.folds],
+            "tuning_folds": [{"train": list(train), "valid": list(valid)} for train, valid in self.tuning_folds],
             **{side: list(self.side(side)) for side in SIDES},
         }
         path.write_text(json.dumps(content, sort_keys=True, indent=1) + "\n", encoding="utf-8")
@@ -78,6 +92,7 @@ class Split:
             settings=content["settings"],
             weeks={week: tuple(games) for week, games in content["weeks"].items()},
             folds=tuple((tuple(fold["train"]), tuple(fold["valid"])) for fold in content["folds"]),
+            tuning_folds=tuple((tuple(fold["train"]), tuple(fold["valid"])) for fold in content["tuning_folds"]),
             **sides,
         )
 
@@ -113,7 +128,7 @@ def make_split(
     test: Iterable[Any] = (),
     k: int = DEFAULT_FOLDS,
 ) -> Split:
-    """Put every game on one side, and deal the games to train and validate into ``k`` folds.
+    """Put every game on one side, and deal all games, and again those of train and valid, into ``k`` folds.
 
     games: game_id, season, week (and plays), one row per game or per (game, week) it appears in.
     method "hash": by each game's place and the shares of the sides. A game keeps its side when games are
@@ -121,7 +136,7 @@ def make_split(
     method "weeks": ``valid`` and ``test`` name weeks, as ``12`` (of every season) or ``"2023-w12"``; the rest
     trains.
     method "seasons": ``valid`` and ``test`` name seasons; the rest trains.
-    Where there are fewer games than ``k``, each is a fold of its own.
+    Where there are fewer games to deal than ``k``, each is a fold of its own.
     Raises SplitError when there are fewer than three games, when a name fits no game, or when a side stays
     empty.
     """
@@ -144,12 +159,13 @@ def make_split(
         method=method,
         settings={**settings, "folds": k},
         weeks=_weeks(games),
-        folds=tuple(folds(learning, min(k, len(learning)), salt=salt)),
+        folds=tuple(folds(ids, min(k, len(ids)), salt=salt)),
+        tuning_folds=tuple(folds(learning, min(k, len(learning)), salt=salt)),
         **{side: tuple(sorted(sides[side])) for side in SIDES},
     )
 
 
-def folds(games: Iterable[int], k: int, *, salt: str = DEFAULT_SALT) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
+def folds(games: Iterable[int], k: int, *, salt: str = DEFAULT_SALT) -> list[Fold]:
     """k pairs (train games, valid games); every game is in exactly one valid side.
 
     Games are dealt out in the order of their places, so folds differ by at most one game in size.
@@ -173,7 +189,7 @@ def leakage_check(
 ) -> CheckResult:
     """Proves that no game is on two sides, of the split or of one of its folds, and that each side has a game.
 
-    The folds hold out every game to train or validate once, and never see a test game.
+    The folds hold out every game once; those for tuning every game to train or validate, and never see a test game.
     plays: either a table with game_id whose games must all be on a side, or by side the tables that were
     really used (game_id), whose games must be on that very side. Blocking.
     """
@@ -197,13 +213,13 @@ def leakage_check(
             blame("game_on_two_sides", set(sides[side]) & set(sides[other]), sides=f"{side}, {other}")
     everything = {game for games in sides.values() for game in games}
     checked = len(everything)
-    for number, (train, valid) in enumerate(split.folds):
-        blame("game_on_two_sides_of_a_fold", set(train) & set(valid), fold=number)
-        blame("test_game_in_a_fold", (set(train) | set(valid)) & set(sides["test"]), fold=number)
-    if split.folds:
-        held_out = Counter(game for _, valid in split.folds for game in set(valid))
-        learning = (set(sides["train"]) | set(sides["valid"])) - set(sides["test"])
-        blame("game_not_held_out_once", {game for game in learning if held_out[game] != 1})
+    learning = everything - set(sides["test"])
+    for kind, parts, games in (("fold", split.folds, everything), ("tuning_fold", split.tuning_folds, learning)):
+        for number, (train, valid) in enumerate(parts):
+            blame(f"game_on_two_sides_of_a_{kind}", set(train) & set(valid), fold=number)
+            blame(f"game_out_of_place_in_a_{kind}", (set(train) | set(valid)) - games, fold=number)
+        held_out = Counter(game for _, valid in parts for game in set(valid))
+        blame(f"game_not_held_out_once_by_a_{kind}", {game for game in games if parts and held_out[game] != 1})
     if isinstance(plays, pl.DataFrame):
         present = {int(game) for game in plays["game_id"].unique()}
         blame("game_on_no_side", present - everything)
@@ -220,7 +236,11 @@ def leakage_check(
         checked=checked,
         rules=dict(sorted(rules.items())),
         sample=tuple(found[:SAMPLE_ROWS]),
-        metadata={**{f"{side}_games": len(sides[side]) for side in SIDES}, "folds": len(split.folds)},
+        metadata={
+            **{f"{side}_games": len(sides[side]) for side in SIDES},
+            "folds": len(split.folds),
+            "tuning_folds": len(split.tuning_folds),
+        },
     )
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 
-from sport_assets.nfl.split import Split, SplitError, folds, leakage_check, make_split, place
+from sport_assets.nfl.split import Fold, Split, SplitError, folds, leakage_check, make_split, place
 
 
 def games(count: int, season: int = 2023, per_week: int = 16) -> pl.DataFrame:
@@ -100,31 +101,39 @@ def test_folds_hold_every_game_out_once() -> None:
         folds(ids[:3], 4)
 
 
-def test_the_folds_of_a_split_leave_its_test_games_alone() -> None:
+def test_the_folds_of_a_split_hold_out_every_game_and_those_for_tuning_no_test_game() -> None:
     split = make_split(games(40), k=4)
-    learning = sorted(split.train + split.valid)
-    assert len(split.folds) == 4
-    assert sorted(game for _, valid in split.folds for game in valid) == learning
-    assert all(sorted(train + valid) == learning for train, valid in split.folds)
+    learning, everything = sorted(split.train + split.valid), games(40)["game_id"].to_list()
+    for parts, dealt in ((split.folds, everything), (split.tuning_folds, learning)):
+        assert len(parts) == 4
+        assert sorted(game for _, valid in parts for game in valid) == dealt
+        assert all(sorted(train + valid) == dealt for train, valid in parts)
     few = make_split(games(3))
-    assert len(few.folds) == 2 and few.settings["folds"] == 5
+    assert (len(few.folds), len(few.tuning_folds)) == (3, 2) and few.settings["folds"] == 5
     with pytest.raises(SplitError, match="at least 2"):
         make_split(games(40), k=1)
 
 
+ALL_HELD_OUT = (((2, 3), (1,)), ((1, 3), (2,)), ((1, 2), (3,)))
+
+
 @pytest.mark.parametrize(
-    ("folds_", "rules"),
+    ("folds_", "tuning", "rules"),
     [
-        ((((1,), (2,)), ((2,), (1,))), {}),
-        ((((1, 2), (2,)), ((2,), (1,))), {"game_on_two_sides_of_a_fold": 1}),
-        ((((1,), (2,)), ((2, 3), (1,))), {"test_game_in_a_fold": 1}),
-        ((((1,), (2,)),), {"game_not_held_out_once": 1}),
+        (ALL_HELD_OUT, (((1,), (2,)), ((2,), (1,))), {}),
+        (((1, 2, 3), (1,)), (), {"game_on_two_sides_of_a_fold": 1}),
+        (((2, 9), (1,)), (), {"game_out_of_place_in_a_fold": 1}),
+        (((2,), (3,)), (), {"game_not_held_out_once_by_a_fold": 2}),
+        (ALL_HELD_OUT, (((1, 2), (2,)), ((2,), (1,))), {"game_on_two_sides_of_a_tuning_fold": 1}),
+        (ALL_HELD_OUT, (((1,), (2,)), ((2, 3), (1,))), {"game_out_of_place_in_a_tuning_fold": 1}),
+        (ALL_HELD_OUT, (((1,), (2,)),), {"game_not_held_out_once_by_a_tuning_fold": 1}),
     ],
 )
-def test_leakage_in_folds_is_found(
-    folds_: tuple[tuple[tuple[int, ...], tuple[int, ...]], ...], rules: dict[str, int]
-) -> None:
-    result = leakage_check(Split("hash", train=(1,), valid=(2,), test=(3,), folds=folds_))
+def test_leakage_in_folds_is_found(folds_: tuple[Any, ...], tuning: tuple[Fold, ...], rules: dict[str, int]) -> None:
+    if folds_ is not ALL_HELD_OUT:  # one damaged fold among sound ones
+        folds_ = (folds_, *ALL_HELD_OUT[1:])
+    split = Split("hash", train=(1,), valid=(2,), test=(3,), folds=folds_, tuning_folds=tuning)
+    result = leakage_check(split)
     assert result.rules == rules
     assert result.passed is not bool(rules)
 
