@@ -6,6 +6,7 @@ Belongs here: putting builder, loaders, Lightning and callbacks together. Must n
 
 from __future__ import annotations
 
+import json
 import logging
 import warnings
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from typing import Any, Literal
 import pytorch_lightning as pl
 import torch
 
+from sport_assets.training.averaging import WeightAveraging, averaged
 from sport_assets.training.checkpoints import (
     LAST_WEIGHTS,
     SPEC,
@@ -111,15 +113,20 @@ def fit(
     _quieten()
     pl.seed_everything(spec.seed, workers=True, verbose=False)
     job = build_job(spec)
-    if job.valid is None and settings.monitor is None:
-        job.monitor = "train_loss"
-    monitor_name: str = settings.monitor or job.monitor
-    mode: Literal["min", "max"] = settings.monitor_mode or job.mode
+    monitor_name, mode = _monitored(spec, job)
 
     continued = _continued_folder(spec)
     checkpoint = find_checkpoint(work, reporter.warning)
     from_finished = checkpoint is None and continued is not None
-    monitor = Monitor(work / "best", settings, monitor_name, mode)
+    averaging = None if settings.weight_averaging is None else WeightAveraging(settings.weight_averaging)
+    monitor = Monitor(
+        work / "best",
+        settings,
+        monitor_name,
+        mode,
+        chooses=spec.chooses_epoch,
+        weights=averaging.weights if averaging else None,
+    )
     curves = Curves()
     resume = Resume(
         work,
@@ -141,7 +148,7 @@ def fit(
         "train_samples": len(job.train),
         "validation_samples": 0 if job.valid is None else len(job.valid),
     }
-    callbacks: list[pl.Callback] = [monitor, curves, resume]
+    callbacks: list[pl.Callback] = [*([averaging] if averaging else []), monitor, curves, resume]
     callbacks.append(Progress(reporter, work / "progress.json", monitor_name, settings.max_epochs))
     trainer = pl.Trainer(
         accelerator=accelerator,
@@ -180,7 +187,7 @@ def fit(
     if from_finished:
         assert continued is not None
         checkpoint = continued / STATE
-        _check_continuation(checkpoint, settings)
+        _check_continuation(continued, spec)
         reporter.info(f"continues the finished training {spec.resume_from}")
         callbacks.append(_Continuation(monitor, continued, settings if own_optimizer else None))
     elif checkpoint is not None:
@@ -196,9 +203,12 @@ def fit(
         "threads": spec.threads,
         "epochs": len(curves.rows),
         "steps": trainer.global_step,
-        "best_epoch": monitor.best_epoch,
+        "part": spec.part,
         "monitor": monitor_name,
-        "best_value": monitor.best_value,
+        "selected": monitor.selected,
+        "published_epoch": monitor.published_epoch,
+        "published_value": monitor.published_value,
+        **_best(curves.rows, monitor_name, mode),
         "top_epochs": [epoch for _, epoch in monitor.top],
         "stopped_early": monitor.stopped_early,
         "resumed_at_step": resume.resumed_at_step,
@@ -208,6 +218,22 @@ def fit(
     if not trainer.is_global_zero:
         return Fitted({}, report)
     return Fitted(_result_files(spec, work, monitor, curves.rows), report, curves.rows)
+
+
+def _monitored(spec: TrainingSpec, job: TrainingJob) -> tuple[str, Literal["min", "max"]]:
+    """The monitored metric and whether less of it is better."""
+    settings = spec.trainer_settings
+    if spec.part == "all" and job.valid is not None:
+        raise BadSpecError(f"part 'all' trains on everything, but the builder {spec.builder!r} gave validation samples")
+    if job.valid is None and not (spec.chooses_epoch and settings.monitor):
+        return "train_loss", settings.monitor_mode or "min"
+    return settings.monitor or job.monitor, settings.monitor_mode or job.mode
+
+
+def _best(rows: list[dict[str, Any]], name: str, mode: Literal["min", "max"]) -> dict[str, Any]:
+    """The best epoch of the curves; not the published one where the last is published."""
+    best = (min if mode == "min" else max)(rows, key=lambda row: row[name])
+    return {"best_epoch": best["epoch"], "best_value": best[name]}
 
 
 def _loaders(job: TrainingJob, spec: TrainingSpec, trainer: pl.Trainer) -> tuple[EpochLoader, ValidationLoader | None]:
@@ -231,7 +257,7 @@ def _result_files(spec: TrainingSpec, work: Path, monitor: Monitor, rows: list[d
     """All from what is on disk, so that a run killed while publishing publishes the same when started again."""
     state = unpack(unseal(work / "last.ckpt"))
     files = {
-        WEIGHTS: monitor.weights_path(monitor.best_epoch).read_bytes(),
+        WEIGHTS: monitor.weights_path(monitor.published_epoch).read_bytes(),
         STATE: pack(state),
         SPEC: json_bytes({**spec.identity(), "digest": spec.digest}),
         "settings.json": json_bytes(spec.identity()["settings"]),
@@ -240,7 +266,7 @@ def _result_files(spec: TrainingSpec, work: Path, monitor: Monitor, rows: list[d
     for place, (_, epoch) in enumerate(monitor.top[1:], start=2):
         files[top_weights(place)] = monitor.weights_path(epoch).read_bytes()
     if spec.trainer_settings.save_last:
-        files[LAST_WEIGHTS] = weight_bytes(state["state_dict"])
+        files[LAST_WEIGHTS] = weight_bytes(averaged(state))
     return files
 
 
@@ -259,12 +285,19 @@ def _continued_folder(spec: TrainingSpec) -> Path | None:
     raise BadSpecError(f"resume_from {spec.resume_from} is none of the inputs with a path: {versions}")
 
 
-def _check_continuation(path: Path, settings: TrainerSettings) -> None:
-    epochs = len(read_structure(path)["callbacks"]["Curves"]["rows"])
-    if settings.max_epochs <= epochs:
+def _check_continuation(folder: Path, spec: TrainingSpec) -> None:
+    max_epochs = spec.trainer_settings.max_epochs
+    epochs = len(read_structure(folder / STATE)["callbacks"]["Curves"]["rows"])
+    if max_epochs <= epochs:
         raise BadSpecError(
             f"the training to continue has {epochs} epochs already; set training.max_epochs above that "
-            f"(it is {settings.max_epochs}, counted from the first training's start)"
+            f"(it is {max_epochs}, counted from the first training's start)"
+        )
+    part = json.loads((folder / SPEC).read_text(encoding="utf-8")).get("part", "split")
+    if part != spec.part:
+        raise BadSpecError(
+            f"the training to continue read the part {part!r} of its data, this one reads {spec.part!r}: what it holds "
+            "out may have been trained on. Train anew"
         )
 
 

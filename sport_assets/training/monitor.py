@@ -1,4 +1,4 @@
-"""The best epochs by the monitored metric, and when to stop early.
+"""Which epochs are published, the best by the monitored metric or the last, and when to stop early.
 
 Belongs here: top k, best weights, patience. Must not be here: working checkpoints, curves.
 
@@ -9,6 +9,7 @@ before min_epochs, stops at min_epochs even though the metric has improved since
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,11 +23,26 @@ from sport_assets.training.spec import TrainerSettings
 
 
 class Monitor(pl.Callback):
-    """Keeps the weights of the best `save_top_k` epochs in `folder`; the earlier epoch wins a tie."""
+    """Keeps the weights of the best `save_top_k` epochs in `folder`; the earlier epoch wins a tie.
 
-    def __init__(self, folder: Path, settings: TrainerSettings, monitor: str, mode: Literal["min", "max"]) -> None:
+    Where the metric does not choose (`TrainingSpec.chooses_epoch`), it keeps those of the last epoch, and never stops
+    early. `weights` gives what is kept, where that is not the module's own.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        settings: TrainerSettings,
+        monitor: str,
+        mode: Literal["min", "max"],
+        *,
+        chooses: bool = True,
+        weights: Callable[[], Mapping[str, torch.Tensor]] | None = None,
+    ) -> None:
         self.monitor = monitor
         self.mode = mode
+        self.chooses = chooses
+        self._weights = weights
         self._folder = folder
         self._settings = settings
         self.top: list[tuple[float, int]] = []
@@ -37,17 +53,22 @@ class Monitor(pl.Callback):
         self._named: deque[set[str]] = deque(maxlen=2)
 
     @property
-    def best_epoch(self) -> int:
-        """Epoch (from 0) with the best value."""
+    def published_epoch(self) -> int:
+        """Epoch (from 0) whose weights are published: the best, or the last."""
         return self.top[0][1]
 
     @property
-    def best_value(self) -> float:
-        """Best value of the monitored metric."""
+    def published_value(self) -> float:
+        """The monitored metric in that epoch."""
         return self.top[0][0]
 
+    @property
+    def selected(self) -> str:
+        """How that epoch was found, in words."""
+        return f"best epoch by {self.monitor}" if self.chooses else "last epoch"
+
     def weights_path(self, epoch: int) -> Path:
-        """Weights of an epoch among the best."""
+        """Weights of an epoch that may be published."""
         return self._folder / f"epoch_{epoch:05d}.safetensors"
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -71,16 +92,19 @@ class Monitor(pl.Callback):
         self._decide(trainer, value)
 
     def _rank(self, trainer: pl.Trainer, value: float, epoch: int) -> None:
-        sign = 1 if self.mode == "min" else -1
-        ranked = sorted([*self.top, (value, epoch)], key=lambda entry: (sign * entry[0], entry[1]))
-        self.top = ranked[: self._settings.save_top_k]
+        if self.chooses:
+            sign = 1 if self.mode == "min" else -1
+            ranked = sorted([*self.top, (value, epoch)], key=lambda entry: (sign * entry[0], entry[1]))
+            self.top = ranked[: self._settings.save_top_k]
+        else:
+            self.top = [(value, epoch)]
         if (value, epoch) in self.top:
-            state = trainer.strategy.lightning_module_state_dict()
+            state = self._weights() if self._weights else trainer.strategy.lightning_module_state_dict()
             if trainer.is_global_zero:
                 write_durably(self.weights_path(epoch), weight_bytes(state))
 
     def _decide(self, trainer: pl.Trainer, value: float) -> None:
-        patience = self._settings.early_stopping_patience
+        patience = self._settings.early_stopping_patience if self.chooses else None
         best = self._patience_best
         gain = float("inf") if best is None else (best - value if self.mode == "min" else value - best)
         if gain > self._settings.early_stopping_min_delta:
@@ -102,9 +126,9 @@ class Monitor(pl.Callback):
                     path.unlink(missing_ok=True)
 
     def continue_from(self, best_weights: Path) -> None:
-        """After loading a finished training's state: keep its best epoch, forget its decision to stop."""
+        """After loading a finished training's state: keep its published epoch, forget its decision to stop."""
         self.top = self.top[:1]
-        write_durably(self.weights_path(self.best_epoch), best_weights.read_bytes())
+        write_durably(self.weights_path(self.published_epoch), best_weights.read_bytes())
         self.epochs_without_improvement = 0
         self.stopped_early = False
 

@@ -164,8 +164,8 @@ def _fit_and_publish(spec: TrainingSpec, work: Path, options: Options, reporter:
             write_durably(work / "result.json", json_bytes(report))
             publish(out, fitted.files)
             reporter.info(
-                f"done: {report['epochs']} epochs, best {report['monitor']} {report['best_value']:.5g} "
-                f"in epoch {report['best_epoch'] + 1}"
+                f"done: {report['epochs']} epochs, {report['selected']} (epoch {report['published_epoch'] + 1}, "
+                f"{report['monitor']} {report['published_value']:.5g})"
                 + ("" if report["bit_exact"] else f" (not bit-exact: {report['not_bit_exact_because']})")
             )
         status, result = "FINISHED", out

@@ -58,6 +58,8 @@ class TrainerSettings(pydantic.BaseModel):
     there are epochs. A training that continues a finished one keeps its best epoch alone."""
     save_last: bool = False
     """Publish the last epoch's weights too, as weights_last.safetensors."""
+    weight_averaging: float | None = pydantic.Field(None, gt=0, lt=1)
+    """Decay per optimizer step of the moving average of the weights that is validated and published; null has none."""
     precision: Precision = "32"
     strategy: str = "auto"
     """Passed to Lightning: auto, ddp, fsdp, ..."""
@@ -106,7 +108,7 @@ class TrainingSpec(pydantic.BaseModel):
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
 
-    spec_version: Literal[1] = 1
+    spec_version: Literal[2] = 2
     line: str = pydantic.Field(min_length=1)
     model: str = pydantic.Field(min_length=1)
     """Name of the model or preset, for people."""
@@ -121,6 +123,14 @@ class TrainingSpec(pydantic.BaseModel):
     precision: Literal["auto", "32", "bf16-mixed", "16-mixed"] = "auto"
     """`auto` takes `settings.training.precision`."""
     threads: int = pydantic.Field(1, ge=1)
+    part: str = pydantic.Field("split", pattern=r"^(split|all|(fold|tuning):(0|[1-9][0-9]*))$")
+    """Which part of the data set is trained on; the line's builder interprets it.
+
+    `split`: its train side, validated on its valid side, which chooses the epoch. `fold:K`: all but the K-th of the
+    data set's folds (from 0), validated on that fold for the curves alone. `tuning:K`: the same with the folds for
+    tuning. `all`: everything, without validation. Every part but `split` publishes its last epoch: a choice by the
+    fold that is held out would make the figure on it too good.
+    """
     resume_from: str | None = None
     """Version (or spec digest) of a finished training to continue; its folder must be among `inputs`."""
 
@@ -146,6 +156,11 @@ class TrainingSpec(pydantic.BaseModel):
     def wanted_precision(self) -> str:
         """Precision asked for; what is used may fall back on CPU and is recorded in the result."""
         return self.trainer_settings.precision if self.precision == "auto" else self.precision
+
+    @property
+    def chooses_epoch(self) -> bool:
+        """Whether the monitored metric chooses the published epoch and may stop the training early."""
+        return self.part == "split"
 
     def identity(self) -> dict[str, Any]:
         """The spec as it counts for the digest and as it is published: no paths, device kind only, inputs sorted."""
