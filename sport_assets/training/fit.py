@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -40,6 +40,7 @@ from sport_assets.training.progress import Progress, Reporter
 from sport_assets.training.resume import Resume, StateFileIO, StopRequest, find_checkpoint, in_loop
 from sport_assets.training.spec import TrainerSettings, TrainingSpec
 from sport_assets.training.state import pack, read_structure, unpack, unseal
+from sport_assets.training.strategies import missing_for
 
 
 @dataclass
@@ -97,7 +98,7 @@ def fit(
     work: Path,
     reporter: Reporter,
     stop: StopRequest,
-    make_tracker: Callable[[Curves, dict[str, Any]], pl.Callback] | None = None,
+    make_trackers: Callable[[Curves, dict[str, Any]], Sequence[pl.Callback]] | None = None,
 ) -> Fitted:
     """Train, or go on with what `work` holds, and return the result's files (on rank 0; elsewhere none).
 
@@ -105,6 +106,9 @@ def fit(
     """
     settings = spec.trainer_settings
     accelerator, devices = device_of(spec)
+    missing = missing_for(settings.strategy, accelerator)
+    if missing is not None:
+        raise BadSpecError(missing)
     precision = spec.wanted_precision
     if precision == "16-mixed" and accelerator == "cpu":
         reporter.warning("precision 16-mixed needs a GPU; training with 32 on the CPU (recorded in the result)")
@@ -161,6 +165,7 @@ def fit(
         accumulate_grad_batches=settings.accumulate_grad_batches,
         gradient_clip_val=settings.gradient_clip_val,
         deterministic=settings.deterministic,
+        benchmark=settings.benchmark,
         callbacks=callbacks,
         plugins=[StateFileIO()],
         logger=False,
@@ -173,8 +178,8 @@ def fit(
         default_root_dir=work,
     )
     trainer.fit_loop = ResumableFitLoop(trainer, resume, min_epochs=settings.min_epochs, max_epochs=settings.max_epochs)
-    if make_tracker is not None and trainer.is_global_zero:
-        callbacks.append(make_tracker(curves, used))
+    if make_trackers is not None and trainer.is_global_zero:
+        callbacks += make_trackers(curves, used)
     train, valid = _loaders(job, spec, trainer)
     steps_per_epoch = -(-len(train) // settings.accumulate_grad_batches)
     own_optimizer = type(job.module).configure_optimizers is pl.LightningModule.configure_optimizers

@@ -143,9 +143,9 @@ def _fit_and_publish(spec: TrainingSpec, work: Path, options: Options, reporter:
     names = [name for name in (part.strip() for part in options.trackers.split(",")) if name and name != "none"]
     tracking = make_tracking(spec, work, names if rank() == 0 else [], reporter)
 
-    def start_tracking(curves: Any, used: dict[str, Any]) -> Any:
+    def start_tracking(curves: Any, used: dict[str, Any]) -> list[Any]:
         tracking.start(run_params(spec, used), run_tags(spec, used))
-        return TrackingCallback(tracking, curves, used["parameters"])
+        return [TrackingCallback(tracking, curves, used["parameters"])]
 
     if rank() == 0:
         spec.save(work / "spec.json")

@@ -19,6 +19,7 @@ import yaml
 
 from sport_assets.lineage.digest import canonical_json, sha256_text
 from sport_assets.training.errors import BadSpecError
+from sport_assets.training.strategies import known_strategy
 
 Precision = Literal["32", "bf16-mixed", "16-mixed"]
 
@@ -62,11 +63,13 @@ class TrainerSettings(pydantic.BaseModel):
     """Decay per optimizer step of the moving average of the weights that is validated and published; null has none."""
     precision: Precision = "32"
     strategy: str = "auto"
-    """Passed to Lightning: auto, ddp, fsdp, ..."""
+    """How several processes work together, by Lightning's name: auto, ddp, deepspeed_stage_2, ... (`strategies`)."""
     devices: int = pydantic.Field(1, ge=1)
     """Processes on one machine; on GPUs one on each, from the spec's `cuda:N` (else `cuda:0`) upwards."""
     num_nodes: int = pydantic.Field(1, ge=1)
     deterministic: bool = True
+    benchmark: bool = False
+    """Let cuDNN try its algorithms and keep the fastest; for a GPU, with `deterministic` off."""
     checkpoint_every_s: float = pydantic.Field(300.0, gt=0)
     """Seconds between working checkpoints within an epoch; one is written at every epoch's end in any case."""
 
@@ -74,6 +77,19 @@ class TrainerSettings(pydantic.BaseModel):
     @classmethod
     def _precision_as_text(cls, value: Any) -> Any:
         return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+    @pydantic.field_validator("strategy")
+    @classmethod
+    def _usable_strategy(cls, value: str) -> str:
+        return known_strategy(value)
+
+    @pydantic.model_validator(mode="after")
+    def _benchmark_is_not_deterministic(self) -> TrainerSettings:
+        if self.benchmark and self.deterministic:
+            raise ValueError(
+                "benchmark=true takes whichever algorithm is fastest today, so it needs deterministic=false"
+            )
+        return self
 
     @pydantic.model_validator(mode="after")
     def _epochs_agree(self) -> TrainerSettings:
