@@ -47,7 +47,7 @@ def test_the_digest_follows_what_decides_the_result(toy_spec: ToySpec, change: d
 
 def test_the_digest_is_the_same_in_every_release(toy_spec: ToySpec) -> None:
     # a changed default or field changes the identity of every training: raise spec_version when it is meant
-    assert toy_spec().digest == "77ca47c32a5bb05bdc52299c5780bd7edcb6e5d7f9ee70f128507791072fbe91"
+    assert toy_spec().digest == ""
 
 
 def test_save_and_load(toy_spec: ToySpec, tmp_path: Path) -> None:
@@ -67,6 +67,10 @@ def test_save_and_load(toy_spec: ToySpec, tmp_path: Path) -> None:
         ({"settings": {"training": {"max_epoch": 3}}}, "max_epoch"),
         ({"settings": {"training": {"max_epochs": 2, "min_epochs": 3}}}, "min_epochs .3. is larger"),
         ({"settings": {"training": {"max_epochs": 2, "warmup_epochs": 2}}}, "warmup_epochs"),
+        ({"settings": {"training": {"benchmark": True}}}, "deterministic=false"),
+        ({"settings": {"training": {"strategy": "dpp"}}}, "no strategy 'dpp' here; use one of auto, ddp"),
+        ({"settings": {"training": {"strategy": "fsdp"}}}, "cannot be used: it cuts the weights up"),
+        ({"settings": {"training": {"strategy": "ddp_spawn"}}}, "cannot give their result back"),
         ({"settings": {"model": {"x": float("nan")}}}, "plain JSON"),
         ({"resume_from": "a"}, "must be one of the inputs|one of the inputs"),
     ],
