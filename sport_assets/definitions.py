@@ -4,15 +4,26 @@ import dagster as dg
 
 import sport_assets.orchestration  # noqa: F401 - first: see there
 from sport_assets.nfl import assets as nfl
+from sport_assets.orchestration.alerts import Metric, alert_sensor
 from sport_assets.orchestration.console import console_logger
 from sport_assets.orchestration.recording import LineageResource
 from sport_assets.orchestration.resources import Accelerator, mlflow_resource
 from sport_assets.orchestration.sensors import raw_files_sensor, reaper
 
+# Facts of an evaluation that must not fall behind the version before, and by how much they may.
+WATCHED = {
+    "nfl/evaluation": [
+        *(Metric(f"{name}_{frames}") for frames in ("full", "10_frames") for name in ("ade", "rmse")),
+        Metric("fde_full"),
+        Metric("miss_rate_2yd_full", tolerance=0.1),
+        Metric("coverage_accuracy", "higher"),
+    ]
+}
+
 defs = dg.Definitions(
     assets=[*nfl.ASSETS],
     resources={"lineage": LineageResource(), "accelerator": Accelerator(), "mlflow": mlflow_resource},
-    sensors=[reaper, raw_files_sensor("nfl", "nfl/raw_tracking", follow=["nfl/tracking"])],
+    sensors=[reaper, alert_sensor(WATCHED), raw_files_sensor("nfl", "nfl/raw_tracking", follow=["nfl/tracking"])],
     # heavy work runs in Pipes children; the multiprocess executor would only load everything twice
     executor=dg.in_process_executor,
     loggers={"console": console_logger},
