@@ -3,7 +3,8 @@
 Belongs here: reading that file and keeping the columns of ``schemas.ALLOWED_PRE_SNAP``, by allow-list. Does
 not belong here: features of these columns (``features``), tracking.
 
-The file also says how plays ended. A defect in such a column is reported and nothing else: it neither removes
+The file also says how plays ended, and how the defence was charted: the latter is published in a table of its own
+(``labels``). A defect in such a column is reported and nothing else: it neither removes
 a row nor changes one, so that nothing outside the allow-list can reach a model.
 """
 
@@ -21,6 +22,9 @@ from sport_assets.lineage.quarantine import Sifted, write_quarantine
 from sport_assets.lineage.table import Table
 from sport_assets.nfl.file_checks import FILE_CHECKS, file_results, unusable
 from sport_assets.nfl.findings import PLAY_KEY
+from sport_assets.nfl.labels import CHECK_NAME as LABELS_CHECK
+from sport_assets.nfl.labels import DESCRIPTION as LABELS_DESCRIPTION
+from sport_assets.nfl.labels import LABELS_FILE, coverage_labels
 from sport_assets.nfl.raw_tables import RawFileError, RawTable, failure_rows, read_table, sift_table
 from sport_assets.nfl.schemas import ALLOWED_PRE_SNAP, CONTEXT_RULES, PLAY_CONTEXT, SUPPLEMENTARY
 
@@ -45,6 +49,7 @@ CHECKS: dict[str, tuple[bool, str]] = {
         False,
         "Columns that are not used (results, charting) keep their rules. Rows are kept all the same.",
     ),
+    LABELS_CHECK: (False, LABELS_DESCRIPTION),
 }
 """Every check of ``process_context``: blocking or not, and its description."""
 JOIN_CHECK = ("plays_have_context", "Every tracked play has a row of context. Without one, its context is unknown.")
@@ -89,8 +94,8 @@ def read_context(path: Path) -> tuple[pl.DataFrame, Sifted, RawTable]:
 
 
 def process_context(path: Path, out: Path) -> ContextReport:
-    """Read and validate a supplementary file; write play_context.parquet and quarantine.parquet to the folder
-    ``out``.
+    """Read and validate a supplementary file; write play_context.parquet, labels.parquet and quarantine.parquet to
+    the folder ``out``.
 
     The same file gives the same bytes. Where the file as a whole cannot be used, the check ``file_structure`` fails
     and says why, and unusable.json is all that is written.
@@ -100,6 +105,8 @@ def process_context(path: Path, out: Path) -> ContextReport:
     except RawFileError as error:
         return ContextReport(unusable(error, 1, CHECKS, out), {"plays": 0, "quarantined_rows": 0})
     context.write_parquet(out / CONTEXT_FILE)
+    labels, labels_check = coverage_labels(table, sifted.clean.select("line", *PLAY_KEY))
+    labels.write_parquet(out / LABELS_FILE)
     quarantined = write_quarantine([sifted.quarantined], out)
     unused = _unused(table)
     rows = len(table.frame)
@@ -111,8 +118,9 @@ def process_context(path: Path, out: Path) -> ContextReport:
         "columns_left_out": len(SUPPLEMENTARY.columns) - len(COLUMNS),
         "quarantined_rows": quarantined,
         "quarantined_share": round(quarantined / rows, 6),
+        **{f"coverage_{name}": share for name, share in labels_check.metadata.items() if name != "plays"},
     }
-    return ContextReport(tuple(_checks(table, sifted, unused, quarantined, rows)), metadata)
+    return ContextReport((*_checks(table, sifted, unused, quarantined, rows), labels_check), metadata)
 
 
 def join_check(plays: pl.DataFrame, context: pl.DataFrame) -> CheckResult:

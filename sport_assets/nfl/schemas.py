@@ -310,8 +310,10 @@ SUPPLEMENTARY = _schema(
         ),
         "pass_location_type": _column(pl.String, "Where the passer threw from (result)", nullable=True),
         "defenders_in_the_box": _number("Defenders near the line at the snap", 0, 11, "defenders_range"),
-        "team_coverage_man_zone": _column(pl.String, "Man or zone coverage (charted afterwards)", nullable=True),
-        "team_coverage_type": _column(pl.String, "Coverage (charted afterwards)", nullable=True),
+        "team_coverage_man_zone": _column(
+            pl.String, "MAN_COVERAGE or ZONE_COVERAGE, charted afterwards: a label, never a feature", nullable=True
+        ),
+        "team_coverage_type": _column(pl.String, "Coverage, as COVER_3_ZONE (charted afterwards)", nullable=True),
         "penalty_yards": _number("Penalty, yards (result)", -120, 120, "yards_range"),
         "pre_penalty_yards_gained": _number("Yards before penalties (result)", -120, 120, "yards_range"),
         "yards_gained": _number("Yards gained (result)", -120, 120, "yards_range"),
@@ -367,6 +369,23 @@ PLAY_CONTEXT = _schema(
     "nfl_play_context",
     {name: SUPPLEMENTARY.columns[name] for name in ("game_id", "play_id", *ALLOWED_PRE_SNAP)},
     "What was known about a play when the ball was snapped",
+)
+
+COVERAGE_LABELS: dict[str, str] = {"ZONE_COVERAGE": "zone", "MAN_COVERAGE": "man"}
+"""Charted coverage as the supplementary file and as ``labels.parquet`` write it."""
+
+PLAY_LABELS = _schema(
+    "nfl_play_labels",
+    {
+        **_KEYS,
+        "coverage": _column(
+            pl.String,
+            "man or zone coverage, charted after the play; nothing where it is unknown",
+            _one_of(tuple(COVERAGE_LABELS.values()), "coverage_vocabulary"),
+            nullable=True,
+        ),
+    },
+    "What was charted after a play: to learn from and to test against, never a feature",
 )
 
 CONTEXT_RULES: dict[str, str] = {

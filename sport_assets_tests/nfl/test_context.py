@@ -9,7 +9,7 @@ import pytest
 
 from sport_assets.nfl import context
 from sport_assets.nfl.raw_tables import RawFileError
-from sport_assets.nfl.schemas import ALLOWED_PRE_SNAP, SUPPLEMENTARY
+from sport_assets.nfl.schemas import ALLOWED_PRE_SNAP, PLAY_LABELS, SUPPLEMENTARY, column_types
 from sport_assets.nfl.synthetic import generate
 
 RESULTS = {"pass_result", "yards_gained", "expected_points_added", "team_coverage_type", "route_of_targeted_receiver"}
@@ -68,6 +68,67 @@ def test_nothing_outside_the_allow_list_changes_the_context(tmp_path: Path, sour
     assert report.metadata["quarantined_rows"] == 0
 
 
+def test_charted_coverage_has_a_table_of_its_own(tmp_path: Path, source: list[str]) -> None:
+    path = damaged(tmp_path, source, {"team_coverage_man_zone": "NA", "team_coverage_type": "NA"})
+    report = context.process_context(path, tmp_path)
+    table, labels = (pl.read_parquet(tmp_path / f"{name}.parquet") for name in ("play_context", "labels"))
+    assert labels.schema == column_types(PLAY_LABELS)
+    assert labels.select("game_id", "play_id").equals(table.select("game_id", "play_id"))
+    raw = pl.read_csv(path, null_values="NA").sort("game_id", "play_id")
+    expected = {None: None, "MAN_COVERAGE": "man", "ZONE_COVERAGE": "zone"}
+    assert labels["coverage"].to_list() == [expected[text] for text in raw["team_coverage_man_zone"]]
+    assert not {"coverage", "team_coverage_man_zone", "team_coverage_type"} & set(table.columns)
+    check = report.checks[-1]
+    assert (check.name, check.passed, check.blocking) == ("coverage_labels", True, False)
+    known = labels["coverage"].drop_nulls()
+    assert len(known) < 30
+    assert report.metadata["coverage_labelled"] == len(known)
+    assert report.metadata["coverage_labelled_share"] == pytest.approx(len(known) / 30, abs=1e-4)
+    assert report.metadata["coverage_zone_share"] == pytest.approx((known == "zone").sum() / len(known), abs=1e-4)
+    assert {f"coverage_{name}": value for name, value in check.metadata.items() if name != "plays"} == {
+        name: value for name, value in report.metadata.items() if name.startswith("coverage_")
+    }
+
+
+@pytest.mark.parametrize(
+    ("values", "rule", "named"),
+    [
+        (
+            {"team_coverage_man_zone": "MANY", "team_coverage_type": "NA"},
+            "coverage_vocabulary",
+            ("team_coverage_man_zone", "MANY"),
+        ),
+        (
+            {"team_coverage_man_zone": "MAN_COVERAGE", "team_coverage_type": "COVER_3_ZONE"},
+            "coverage_contradicts_type",
+            ("team_coverage_type", "COVER_3_ZONE"),
+        ),
+    ],
+)
+def test_a_doubtful_label_is_a_finding_and_no_label(
+    tmp_path: Path, source: list[str], values: dict[str, str], rule: str, named: tuple[str, str]
+) -> None:
+    report = context.process_context(damaged(tmp_path, source, values), tmp_path)
+    check = report.checks[-1]
+    assert [failed.name for failed in report.checks if not failed.passed] == ["coverage_labels"]
+    assert dict(check.rules) == {rule: 1}
+    assert [tuple(row.values()) for row in check.sample] == [(rule, *named, "supplementary_data.csv", 5)]
+    game, play = (int(text) for text in (source[4].split(",")[0], source[4].split(",")[7]))
+    labels = pl.read_parquet(tmp_path / "labels.parquet")
+    assert labels.filter(game_id=game, play_id=play)["coverage"].to_list() == [None]
+    assert len(pl.read_parquet(tmp_path / "play_context.parquet")) == 30
+
+
+def test_a_file_without_any_label_says_so(tmp_path: Path, source: list[str]) -> None:
+    path = damaged(tmp_path, source)
+    pl.read_csv(path, infer_schema=False).with_columns(team_coverage_man_zone=pl.lit("NA")).write_csv(path)
+    report = context.process_context(path, tmp_path)
+    assert report.checks[-1].passed
+    assert report.metadata["coverage_labelled"] == 0
+    assert "coverage_zone_share" not in report.metadata
+    assert pl.read_parquet(tmp_path / "labels.parquet")["coverage"].null_count() == 30
+
+
 @pytest.mark.parametrize(
     ("values", "check", "rule"),
     [
@@ -91,6 +152,7 @@ def test_a_wrong_value_costs_its_row_under_its_own_name(
     quarantined = pl.read_parquet(tmp_path / "quarantine.parquet")
     assert quarantined.select("file", "line").rows() == [("supplementary_data.csv", 5)]
     assert len(pl.read_parquet(tmp_path / "play_context.parquet")) == 29
+    assert len(pl.read_parquet(tmp_path / "labels.parquet")) == 29
 
 
 def test_one_team_cannot_play_itself(tmp_path: Path, source: list[str]) -> None:
@@ -154,3 +216,14 @@ def test_real_files_pass(real_data: Path, tmp_path: Path, folder: str, plays: in
     report = context.process_context(real_data / "nfl" / folder / "supplementary_data.csv.gz", tmp_path)
     assert [check.summary() for check in report.checks if not check.passed] == []
     assert report.metadata["plays"] == plays
+
+
+@pytest.mark.real_data
+def test_real_coverage_labels(real_data: Path, tmp_path: Path) -> None:
+    """The majority class that a coverage model has to beat; the plays of 2019 have no labels."""
+    files = {name: real_data / "nfl" / name / "supplementary_data.csv.gz" for name in ("bdb2026", "ngs_highlights")}
+    found = context.process_context(files["bdb2026"], tmp_path).metadata
+    assert found["coverage_labelled"] == 11_522
+    assert found["coverage_labelled_share"] == pytest.approx(0.9997, abs=1e-4)
+    assert found["coverage_zone_share"] == pytest.approx(0.7142, abs=1e-4)
+    assert context.process_context(files["ngs_highlights"], tmp_path).metadata["coverage_labelled"] == 0
