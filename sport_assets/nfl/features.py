@@ -7,7 +7,7 @@ Belongs here: ``build``, from the tracking table (and, where they exist, targets
 
 A feature holds only what is known when the ball is thrown: movement up to the throw, the landing point and
 the number of frames to predict, and the context columns known before the snap (``context``). Frames after the
-throw enter as targets alone.
+throw enter as targets alone, charted coverage as a label alone.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from sport_assets.nfl.tensors import (
+    COVERAGES,
     FORMATIONS,
     HISTORY_CHANNELS,
     HISTORY_FRAMES,
@@ -26,6 +27,7 @@ from sport_assets.nfl.tensors import (
     PLAYER_FEATURES,
     POSITION_GROUPS,
     ROLE_FEATURES,
+    UNKNOWN_COVERAGE,
     PlayTensors,
 )
 
@@ -68,14 +70,17 @@ class _Players:
 
 
 def build(
-    tracking: pl.DataFrame, targets: pl.DataFrame | None = None, context: pl.DataFrame | None = None
+    tracking: pl.DataFrame,
+    targets: pl.DataFrame | None = None,
+    context: pl.DataFrame | None = None,
+    labels: pl.DataFrame | None = None,
 ) -> PlayTensors:
     """Arrays of all plays of a tracking table.
 
     tracking: clean, standardised input rows (``plays.standardise``); yards, degrees clockwise from +y, 10 Hz.
     targets: standardised output rows of the same plays, or None (prediction): then every player has no
     target. context: rows of ``play_context`` by (game_id, play_id); plays without one get ``context_known`` =
-    0.
+    0. labels: rows of ``labels.parquet`` (coverage by game_id, play_id); plays without one have an unknown coverage.
 
     Two kinds of rows cannot be used and are left out; ``missing`` names the players it concerns:
     a play whose players disagree about its constants (landing point, frames to predict, direction, line of
@@ -130,6 +135,7 @@ def build(
         play_id=plays["play_id"].to_numpy(),
         nfl_id=keys["nfl_id"].to_numpy(),
         direction_left=constant["direction_left"].astype(bool),
+        coverage=_coverage(plays, labels),
     )
 
 
@@ -247,6 +253,17 @@ def _target(
     return offset, target
 
 
+def _coverage(plays: pl.DataFrame, labels: pl.DataFrame | None) -> NDArray[np.int8]:
+    """[P]: the label of each play, as ``PlayTensors.coverage``."""
+    if labels is None:
+        return np.full(len(plays), UNKNOWN_COVERAGE, dtype=np.int8)
+    if labels.select("game_id", "play_id").is_duplicated().any():
+        raise ValueError("the labels table holds a play twice: validate and quarantine it first")
+    rows = plays.join(labels, on=["game_id", "play_id"], how="left", maintain_order="left")
+    codes = rows["coverage"].replace_strict(COVERAGES, default=UNKNOWN_COVERAGE, return_dtype=pl.Int8)
+    return codes.fill_null(UNKNOWN_COVERAGE).to_numpy().astype(np.int8)
+
+
 # -- features ----------------------------------------------------------------------------------------------
 
 
@@ -343,4 +360,5 @@ def _empty() -> PlayTensors:
         play_id=none,
         nfl_id=none,
         direction_left=np.zeros(0, dtype=bool),
+        coverage=np.zeros(0, dtype=np.int8),
     )

@@ -24,6 +24,7 @@ from safetensors.numpy import save_file
 
 TENSORS_FILE = "tensors.safetensors"
 LAYOUT_VERSION = 1
+"""Rises when what a model reads changes: exported models compare it. A label is nothing a model reads."""
 FRAMES_PER_SECOND = 10
 HISTORY_FRAMES = 20
 """Frames kept before the throw (2 s at 10 Hz); the last one is the last frame before the throw."""
@@ -79,6 +80,9 @@ PLAY_FEATURES: tuple[str, ...] = (
     "defenders_in_the_box_known",
 )
 
+COVERAGES: dict[str, int] = {"zone": 0, "man": 1}
+UNKNOWN_COVERAGE = -1
+
 Batch = dict[str, NDArray[np.generic]]
 
 
@@ -119,6 +123,8 @@ class PlayTensors:
     """[N]"""
     direction_left: NDArray[np.bool_]
     """[P]: the offence moved towards -x in the original coordinates."""
+    coverage: NDArray[np.int8]
+    """[P]: charted coverage, 0 zone, 1 man, -1 unknown. A label: charted after the play, no feature is made of it."""
 
     def __post_init__(self) -> None:
         plays, players = len(self.game_id), len(self.nfl_id)
@@ -136,6 +142,7 @@ class PlayTensors:
             "play_id": (np.int64, (plays,)),
             "nfl_id": (np.int64, (players,)),
             "direction_left": (np.bool_, (plays,)),
+            "coverage": (np.int8, (plays,)),
         }
         for name, (dtype, shape) in expected.items():
             array = getattr(self, name)
@@ -145,6 +152,8 @@ class PlayTensors:
             raise LayoutError("play_offset does not run from 0 to the number of players")
         if self.target_offset[0] != 0 or np.any(np.diff(self.target_offset) < 0):
             raise LayoutError("target_offset does not rise from 0")
+        if not np.isin(self.coverage, (UNKNOWN_COVERAGE, *COVERAGES.values())).all():
+            raise LayoutError("coverage holds values other than -1 (unknown), 0 (zone) and 1 (man)")
 
     def __len__(self) -> int:
         """Number of plays."""
@@ -191,7 +200,7 @@ class PlayTensors:
                 raise LayoutError(f"{path.name} has another layout than this version of the code: make it again")
             missing = {field.name for field in fields(cls)} - set(file.keys())
             if missing:
-                raise LayoutError(f"{path.name} lacks the arrays {sorted(missing)}")
+                raise LayoutError(f"{path.name} lacks the arrays {sorted(missing)}: make it again")
             return cls(**{field.name: file.get_tensor(field.name) for field in fields(cls)})
 
     # -- selection and joining -----------------------------------------------------------------------------
@@ -215,6 +224,7 @@ class PlayTensors:
             play_id=self.play_id[plays],
             nfl_id=self.nfl_id[players],
             direction_left=self.direction_left[plays],
+            coverage=self.coverage[plays],
         )
 
     @classmethod
@@ -243,7 +253,7 @@ class PlayTensors:
 
         history [B, A, T, 7], observed [B, A, T], player [B, A, S], player_mask [B, A], to_predict [B, A],
         play [B, C], frames [B], target [B, A, H, 2], target_mask [B, A, H]: the frames that exist of players
-        to predict.
+        to predict; coverage [B]: the label, -1 where it is unknown.
         """
         plays = np.asarray(plays, dtype=np.int64)
         counts = self.play_offset[plays + 1] - self.play_offset[plays]
@@ -282,6 +292,7 @@ class PlayTensors:
             "frames": self.frames[plays],
             "target": spread(values, (length, 2)),
             "target_mask": spread(known, (length,)),
+            "coverage": self.coverage[plays],
         }
 
 

@@ -9,7 +9,8 @@ def plays(count: int = 6, seed: int = 0, *, late: bool = True) -> PlayTensors:
     """`count` plays of 4 to 9 players on smooth curves; the first player of each is the targeted receiver.
 
     Two to four players of each play are to be predicted, over 5 to 14 frames. Some lack early frames and,
-    where `late`, one player of each play lacks the last two frames before the throw.
+    where `late`, one player of each play lacks the last two frames before the throw. Coverage is unknown, zone
+    and man in turn.
     """
     generator = np.random.default_rng(seed)
     players = generator.integers(4, 10, count)
@@ -67,4 +68,5 @@ def plays(count: int = 6, seed: int = 0, *, late: bool = True) -> PlayTensors:
         play_id=np.arange(count, dtype=np.int64) * 10 + 55,
         nfl_id=np.arange(total, dtype=np.int64) + 40000,
         direction_left=np.arange(count) % 2 == 1,
+        coverage=(np.arange(count, dtype=np.int8) % 3) - np.int8(1),
     )

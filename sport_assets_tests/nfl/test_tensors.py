@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 from sport_assets.nfl.tensors import HISTORY_FRAMES, LayoutError, PlayTensors
@@ -34,8 +35,21 @@ def test_a_file_of_another_layout_is_refused(tmp_path: Path) -> None:
         PlayTensors.load(tmp_path / "b")
 
 
+def test_a_file_without_labels_is_refused(tmp_path: Path) -> None:
+    """Layout and labels are two things: an older file has the same layout, since a model reads no label."""
+    plays().save(tmp_path / "a")
+    arrays = load_file(tmp_path / "a")
+    del arrays["coverage"]
+    with safe_open(tmp_path / "a", framework="numpy") as file:
+        save_file(arrays, tmp_path / "b", metadata=file.metadata())
+    with pytest.raises(LayoutError, match=r"b lacks the arrays \['coverage'\]: make it again"):
+        PlayTensors.load(tmp_path / "b")
+
+
 def test_wrong_shapes_and_types_are_refused() -> None:
     tensors = plays()
+    with pytest.raises(LayoutError, match="coverage holds values other"):
+        replace(tensors, coverage=tensors.coverage + np.int8(1))
     with pytest.raises(LayoutError, match="history is float64"):
         replace(tensors, history=tensors.history.astype(np.float64))
     with pytest.raises(LayoutError, match=r"nfl_id|history"):
@@ -77,6 +91,8 @@ def test_padding_holds_every_value_and_nothing_else() -> None:
     assert np.isfinite(batch["target"]).all()
     np.testing.assert_array_equal(batch["frames"], tensors.frames[order])
     np.testing.assert_array_equal(batch["play"], tensors.play[order])
+    np.testing.assert_array_equal(batch["coverage"], tensors.coverage[order])
+    assert batch["coverage"].dtype == np.int8
 
 
 def test_a_play_is_the_same_in_any_batch() -> None:
