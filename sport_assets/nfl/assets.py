@@ -4,6 +4,7 @@ Belongs here: what each asset reads, calls and publishes. Must not come here: ar
 imports. This is the line's only module that knows Dagster.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from sport_assets.nfl import context as supplementary
 from sport_assets.nfl import dataset, plays, weeks
 from sport_assets.nfl.schemas import (
     PLAY_CONTEXT,
+    PLAY_LABELS,
     PREDICTIONS,
     PREDICTIONS_FILE,
     QUARANTINE,
@@ -23,11 +25,13 @@ from sport_assets.nfl.schemas import (
     column_descriptions,
 )
 from sport_assets.nfl.settings import PRESETS, choose_weeks
-from sport_assets.nfl.split import DEFAULT_FOLDS, DEFAULT_SALT
+from sport_assets.nfl.split import DEFAULT_FOLDS, DEFAULT_SALT, Split
 from sport_assets.orchestration.assets import asset
 from sport_assets.orchestration.checks import AssetChecks, Check
+from sport_assets.orchestration.model_assets import model_assets
 from sport_assets.orchestration.model_line import ModelLine, Stage, pictures
 from sport_assets.orchestration.recording import LineageResource
+from sport_assets.training.names import SPLIT_FILE
 
 LINE = "nfl"
 WEEKS = dg.StaticPartitionsDefinition(weeks.week_keys())
@@ -45,6 +49,12 @@ def _data() -> Path:
 
 def _week_files(partition: str | None) -> list[str]:
     return weeks.week_files(_data(), str(partition))
+
+
+def _folds(settings: Mapping[str, Any], dataset: Path) -> int:
+    """How many folds a preset is evaluated by; 0 for the hold-out."""
+    by_folds = settings["data"].get("evaluate_by") == "folds"
+    return len(Split.load(dataset / SPLIT_FILE).folds) if by_folds else 0
 
 
 def _checks(declared: dict[str, tuple[bool, str]]) -> AssetChecks:
@@ -112,12 +122,13 @@ def tracking(context: dg.AssetExecutionContext, lineage: LineageResource) -> dg.
 
 @asset(
     LINE,
-    description="What is known of each play before the throw, by an allow-list: no result of the play is in it.",
+    description="What is known of each play before the throw, by an allow-list: no result of the play is in it. "
+    "The charted coverage stands apart in labels.parquet: to learn from, never a feature.",
     reads=["raw_supplementary"],
     checks=_checks(supplementary.CHECKS),
     kinds={"polars", "parquet"},
     column_schema=_columns(PLAY_CONTEXT),
-    metadata={"quarantine_columns": _columns(QUARANTINE)},
+    metadata={"labels_columns": _columns(PLAY_LABELS), "quarantine_columns": _columns(QUARANTINE)},
 )
 def play_context(context: dg.AssetExecutionContext, lineage: LineageResource) -> dg.MaterializeResult:
     with lineage.record(context) as record:
@@ -130,7 +141,7 @@ def play_context(context: dg.AssetExecutionContext, lineage: LineageResource) ->
 
 @asset(
     LINE,
-    description="A week's plays as contiguous arrays: past frames, players, context, targets.",
+    description="A week's plays as contiguous arrays: past frames, players, context, targets, coverage labels.",
     reads=["tracking", "play_context"],
     partitions_def=WEEKS,
     checks=_checks(dataset.TENSOR_CHECKS),
@@ -157,7 +168,7 @@ class SplitConfig(dg.Config):
     the games to train and validate alone, for tuning.
     """
 
-    method: str = "hash"
+    method: str = Field("hash", pattern="^(hash|weeks|seasons)$")
     valid: list[str] = Field(default_factory=list)
     test: list[str] = Field(default_factory=list)
     salt: str = DEFAULT_SALT
@@ -199,13 +210,15 @@ MODEL = ModelLine(
         Stage(
             "checkpoint",
             builder="sport_assets.nfl.models:build",
-            description="Weights of the trajectory model: the best epoch by error on validation games.",
+            description="Weights of the trajectory model: the best epoch by error on validation games; or those of "
+            "one model for each fold, and of one fitted on all plays.",
         )
     ],
     evaluate="sport_assets.nfl.evaluation:evaluate",
     export="sport_assets.nfl.export:export",
     card="sport_assets.nfl.card:card",
     choose=choose_weeks,
+    folds=_folds,
     may_lose=lambda dimensions: dimensions["preset"] == "sanity",
     kinds=frozenset({"pytorch"}),
     evaluation_checks=[PREDICTIONS_SOUND],
@@ -215,4 +228,4 @@ MODEL = ModelLine(
     code_files=sorted((Path(__file__).parent / "presets").glob("*.yaml")),
 )
 
-ASSETS = [raw_tracking, tracking, raw_supplementary, play_context, play_tensors, split, *MODEL.assets()]
+ASSETS = [raw_tracking, tracking, raw_supplementary, play_context, play_tensors, split, *model_assets(MODEL)]

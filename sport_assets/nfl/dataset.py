@@ -15,9 +15,10 @@ import polars as pl
 from sport_assets.lineage.checks import SAMPLE_ROWS, CheckResult
 from sport_assets.nfl import features, plots, shift
 from sport_assets.nfl.context import CONTEXT_FILE, JOIN_CHECK, join_check
+from sport_assets.nfl.labels import LABELS_FILE
 from sport_assets.nfl.plays import SUMMARY_FILE, TARGETS_FILE, TRACKING_FILE
 from sport_assets.nfl.split import DEFAULT_FOLDS, LEAKAGE, leakage_check, make_split
-from sport_assets.nfl.tensors import TENSORS_FILE, PlayTensors
+from sport_assets.nfl.tensors import TENSORS_FILE, UNKNOWN_COVERAGE, PlayTensors
 from sport_assets.nfl.weeks import season_and_week
 from sport_assets.training.names import SPLIT_FILE
 
@@ -49,7 +50,8 @@ def write_tensors(tracking: Path, context: Path, out: Path, *, title: str) -> Da
     """A week's arrays (tensors.safetensors) and its picture from the folders of ``tracking`` and ``play_context``."""
     rows = pl.read_parquet(tracking / TRACKING_FILE)
     plays = pl.read_parquet(context / CONTEXT_FILE)
-    tensors = features.build(rows, pl.read_parquet(tracking / TARGETS_FILE), plays)
+    labels = pl.read_parquet(context / LABELS_FILE)
+    tensors = features.build(rows, pl.read_parquet(tracking / TARGETS_FILE), plays, labels)
     tensors.save(out / TENSORS_FILE)
     plots.week_at_a_glance(tensors, title, out / "week_at_a_glance.png")
     left_out = features.missing(rows, tensors)
@@ -65,6 +67,7 @@ def write_tensors(tracking: Path, context: Path, out: Path, *, title: str) -> Da
         "players": tensors.players,
         "players_to_predict": int(tensors.to_predict.sum()),
         "target_frames": len(tensors.target),
+        "plays_with_coverage": int((tensors.coverage != UNKNOWN_COVERAGE).sum()),
     }
     return DatasetReport(checks, metadata)
 
