@@ -59,7 +59,8 @@ class WeightAveraging(pl.Callback):
         if trainer.global_step == self._last_step:
             return
         share = 1.0 - min(self._decay, (1 + self._steps) / (10 + self._steps))
-        floats, others = [], []
+        floats: list[tuple[torch.Tensor, torch.Tensor]] = []
+        others: list[tuple[torch.Tensor, torch.Tensor]] = []
         for name, value in pl_module.state_dict().items():
             (floats if value.is_floating_point() else others).append((self._average[name], value.detach()))
         with torch.no_grad():

@@ -19,11 +19,12 @@ from safetensors.torch import save as save_tensors
 
 from sport_assets.lineage.durable import make_folders, sync, write_durably
 from sport_assets.training.errors import BadSpecError
+from sport_assets.training.names import SPEC_FILE
 
 WEIGHTS = "weights.safetensors"
 LAST_WEIGHTS = "weights_last.safetensors"
 STATE = "training_state.safetensors"
-SPEC = "training_spec.json"
+SPEC = SPEC_FILE
 
 
 def top_weights(place: int) -> str:
@@ -62,14 +63,6 @@ def load_weights(module: torch.nn.Module, path: Path) -> torch.nn.Module:
 def json_bytes(content: Any) -> bytes:
     """Readable JSON with sorted keys."""
     return (json.dumps(content, indent=2, sort_keys=True, allow_nan=False) + "\n").encode()
-
-
-def published_digest(folder: Path) -> str | None:
-    """Spec digest of a finished result folder, None where it is not one."""
-    try:
-        return str(json.loads((folder / SPEC).read_text())["digest"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
 
 
 def publish(out: Path, files: Mapping[str, bytes]) -> None:

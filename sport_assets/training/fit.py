@@ -25,7 +25,6 @@ from sport_assets.training.checkpoints import (
     STATE,
     WEIGHTS,
     json_bytes,
-    published_digest,
     top_weights,
     weight_bytes,
 )
@@ -38,7 +37,7 @@ from sport_assets.training.monitor import Monitor
 from sport_assets.training.optim import adamw_with_schedule, rebase_schedule
 from sport_assets.training.progress import Progress, Reporter
 from sport_assets.training.resume import Resume, StateFileIO, StopRequest, find_checkpoint, in_loop
-from sport_assets.training.spec import TrainerSettings, TrainingSpec
+from sport_assets.training.spec import TrainerSettings, TrainingSpec, published_digest
 from sport_assets.training.state import pack, read_structure, unpack, unseal
 from sport_assets.training.strategies import missing_for
 

@@ -9,5 +9,11 @@ SPLIT_FILE = "split.json"
 BEATS_BASELINES = "beats_baselines"
 """The check that ``evaluate`` returns: better than every baseline on held-out data."""
 
+SPEC_FILE = "training_spec.json"
+"""What a training was and its digest, in its result folder."""
+
 PARITY = "parity"
 """The check that ``export`` returns: the exported model gives what the trained one gives."""
+
+TUNING_FILE = "best.json"
+"""What a search for better settings found, in the folder of a line's tuning: `preset`, `overrides` by dotted name."""

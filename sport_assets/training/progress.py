@@ -64,6 +64,26 @@ class PipesReporter:
         self._context.report_custom_message({"training": content})
 
 
+class LabelledReporter:
+    """One of several trainings at once: every message begins with which it is."""
+
+    def __init__(self, inner: Reporter, label: str) -> None:
+        self._inner = inner
+        self._label = label
+
+    def info(self, message: str) -> None:
+        """The message behind the label."""
+        self._inner.info(f"{self._label}: {message}")
+
+    def warning(self, message: str) -> None:
+        """The message behind the label."""
+        self._inner.warning(f"{self._label}: {message}")
+
+    def result(self, content: dict[str, Any]) -> None:
+        """As it is: whoever reads it knows whose it is."""
+        self._inner.result(content)
+
+
 class SilentReporter:
     """For ranks other than 0."""
 

@@ -33,7 +33,7 @@ from sport_assets.training.errors import (
     TrainingError,
 )
 from sport_assets.training.lease import lease
-from sport_assets.training.spec import TrainingSpec, memory_advice
+from sport_assets.training.spec import TrainingSpec, memory_advice, published_digest
 
 if TYPE_CHECKING:
     from sport_assets.training.progress import Reporter
@@ -54,6 +54,8 @@ class Options:
     """Seconds to wait for another trainer of the spec."""
     trackers: str
     """Names with commas, or none."""
+    label: str
+    """What this training is among several, before every message; may be empty."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -68,6 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         default=os.environ.get("SPORT_ASSETS_TRACKERS", "mlflow"),
         help="comma-separated: mlflow, tensorboard, wandb; or none (default: SPORT_ASSETS_TRACKERS, else mlflow)",
     )
+    parser.add_argument("--label", default="", help="what this training is among several, before every message")
     options = Options(**vars(parser.parse_args(arguments)))
     die_with_parent()
     try:
@@ -85,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _train(spec: TrainingSpec, options: Options, context: Any) -> int:
-    from sport_assets.training.progress import PipesReporter, SilentReporter, TerminalReporter
+    from sport_assets.training.progress import LabelledReporter, PipesReporter, SilentReporter, TerminalReporter
 
     first = rank() == 0
     reporter: Reporter
@@ -93,6 +96,7 @@ def _train(spec: TrainingSpec, options: Options, context: Any) -> int:
         reporter = SilentReporter()
     else:
         reporter = TerminalReporter() if context is None else PipesReporter(context)
+        reporter = LabelledReporter(reporter, options.label) if options.label else reporter
     try:
         work = options.work.resolve()
         work.mkdir(parents=True, exist_ok=True)
@@ -113,14 +117,14 @@ def _train(spec: TrainingSpec, options: Options, context: Any) -> int:
             where = "" if first else f" (process {rank()})"
             print(f"{'stopped' if stopped else 'error'}{where}: {message}", file=sys.stderr, flush=True)
         if context is not None and first:
-            (context.log.warning if stopped else context.log.error)(message)
+            (context.log.warning if stopped else context.log.error)(f"{options.label}: {message}".removeprefix(": "))
         reporter.result(_failure(error, code))
         # ranks that Lightning started must not look like a crash when all ranks stop together
         return EXIT_DONE if stopped and not first else code
 
 
 def _fit_and_publish(spec: TrainingSpec, work: Path, options: Options, reporter: Reporter) -> dict[str, Any]:
-    from sport_assets.training.checkpoints import json_bytes, publish, published_digest
+    from sport_assets.training.checkpoints import json_bytes, publish
 
     out = options.out.resolve()
     if out.exists() and any(out.iterdir()):

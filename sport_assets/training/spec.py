@@ -19,6 +19,7 @@ import yaml
 
 from sport_assets.lineage.digest import canonical_json, sha256_text
 from sport_assets.training.errors import BadSpecError
+from sport_assets.training.names import SPEC_FILE
 from sport_assets.training.strategies import known_strategy
 
 Precision = Literal["32", "bf16-mixed", "16-mixed"]
@@ -231,6 +232,14 @@ class TrainingSpec(pydantic.BaseModel):
             return cls.model_validate(content)
         except pydantic.ValidationError as error:
             raise BadSpecError(f"the training spec {path} is not valid:\n{describe(error)}") from error
+
+
+def published_digest(folder: Path) -> str | None:
+    """Spec digest of a finished result folder, None where it is not one."""
+    try:
+        return str(json.loads((folder / SPEC_FILE).read_text())["digest"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def memory_advice(settings: TrainerSettings, precision: str) -> str:

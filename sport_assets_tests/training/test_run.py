@@ -297,7 +297,8 @@ def test_a_bad_loss_of_one_process_is_told_as_its_own(toy_spec: ToySpec, tmp_pat
 @pytest.mark.slow
 def test_two_processes_stop_together_and_go_on_under_torchrun(toy_spec: ToySpec, tmp_path: Path) -> None:
     model = {"samples": 71, "delay_s": 0.1}
-    spec = toy_spec(model=model, strategy="ddp", devices=2, accumulate_grad_batches=2, checkpoint_every_s=1e-6)
+    training: dict[str, Any] = {"accumulate_grad_batches": 2, "weight_averaging": 0.9}
+    spec = toy_spec(model=model, strategy="ddp", devices=2, checkpoint_every_s=1e-6, **training)
     done = subprocess.run(command(spec, tmp_path / "whole"), cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     cut = subprocess.Popen(command(spec, tmp_path / "cut"), cwd=ROOT, stderr=subprocess.PIPE, text=True)
