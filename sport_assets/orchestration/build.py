@@ -1,29 +1,24 @@
 """Brings a target and all it stands on up to date, in dependency order, skipping what is current.
 
 Belongs here: the plan (which partitions, why) and running it so that Dagster's UI shows each run. Must not come here:
-how a command line looks (``cli``).
+what ``--set`` means (``build_settings``), how a command line looks (``cli``).
 """
 
-import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import dagster as dg
 from dagster._core.errors import DagsterAssetCheckFailedError  # the package names it nowhere else
-from pydantic import TypeAdapter, ValidationError
 
 from sport_assets.lineage.home import Home
 from sport_assets.lineage.record import Lineage
 from sport_assets.lineage.staleness import why_stale
 from sport_assets.orchestration.assets import DECLARATIONS
+from sport_assets.orchestration.build_settings import BuildError, Settings
+from sport_assets.orchestration.event_log import unhurried
 from sport_assets.orchestration.instance import initialise, instance
 from sport_assets.orchestration.sensors import end_mlflow_runs, reap
-from sport_assets.training.errors import TrainingError
-
-
-class BuildError(Exception):
-    """A build that cannot begin or go on; the message names the remedy."""
 
 
 @dataclass(frozen=True)
@@ -68,8 +63,7 @@ class Builder:
     def __init__(self, definitions: dg.Definitions, home: Home, settings: Iterable[str] = ()) -> None:
         self._definitions, self._home = definitions, home
         self._graph = definitions.resolve_asset_graph()
-        self._settings = [_parse(text) for text in settings]
-        self._configs: dict[str, dict[str, Any]] = {}
+        self._settings = Settings(settings)
 
     def run(self, target: str, partition: str | None, observe: Observer = lambda *_: None) -> Report:
         """Build ``target``. Raises ``BuildError`` when it cannot begin, or when a step fails or is rejected."""
@@ -77,13 +71,12 @@ class Builder:
         report = Report()
         keys = self._keys(target)
         self._check_partition(target, partition)
-        self._spread_settings(keys, target, partition)
-        for key in keys:
-            self._config(key)  # a wrong value is refused before anything is made
+        self._settings.spread(keys, partition)
         lineage = Lineage(self._home)
         try:
+            self._settings.check(keys, lineage)  # a wrong value is refused before anything is made
             steps = list(self._steps(keys, target, partition, report))
-            with instance(self._home) as dagster:
+            with unhurried(self._home.dagster), instance(self._home) as dagster:
                 # a slot that a killed run left would be waited for without end, and perhaps no daemon runs
                 reap(dagster, grace_seconds=0)
                 end_mlflow_runs(dagster, self._home)
@@ -189,56 +182,6 @@ class Builder:
             f"Put yours there (see data/README.md), or make some: sport-assets sample-data {line}"
         )
 
-    # -- configuration ----------------------------------------------------------------------------------------------
-
-    def _spread_settings(self, keys: list[str], target: str, partition: str | None) -> None:
-        """Give each setting to the assets whose configuration has it; one that none has is an error."""
-        for asset_key, name, value, text in self._settings:
-            if asset_key is not None and asset_key not in keys:
-                raise BuildError(f"--set {asset_key}.{name}: {asset_key} is not part of this build")
-            takers = [key for key in keys if asset_key in (None, key) and self._give(key, partition, name, value, text)]
-            if not takers:
-                known = sorted(f"{key}.{field_}" for key in keys for field_ in _fields(DECLARATIONS[key].config))
-                raise BuildError(
-                    f"--set {name}: no asset of this build has a setting {name!r}. Settings: {', '.join(known)}; "
-                    "those of a preset go by section and name, as training.max_epochs"
-                )
-
-    def _give(self, key: str, partition: str | None, name: str, value: Any, text: str) -> bool:
-        """Set one field of an asset's configuration, or one of its preset's settings; False when it has none such."""
-        declared = DECLARATIONS[key]
-        config = self._configs.setdefault(key, {})
-        if declared.config is not None and name in _fields(declared.config):
-            config[name] = _fitting(declared.config, name, value, text)
-            return True
-        if declared.preset is None or declared.partitions_def is None:
-            return False
-        partitions = [partition] if partition is not None else list(declared.partitions_def.get_partition_keys())
-        known = _dotted(declared.preset(partitions[0], {}))
-        found = [dotted for dotted in known if name in (dotted, dotted.split(".", 1)[-1])]
-        if len(found) > 1:
-            raise BuildError(f"--set {name}: several settings have this name; say which one: {', '.join(found)}")
-        if not found:
-            return False
-        overrides = config.setdefault("overrides", {})
-        overrides[found[0]] = value
-        for one in partitions:
-            try:
-                declared.preset(one, overrides)
-            except (ValueError, TrainingError) as error:
-                raise BuildError(f"--set {name}={value}: {key}:{one}: {error}") from error
-        return True
-
-    def _config(self, key: str) -> dict[str, Any]:
-        """The complete configuration of an asset as its record holds it."""
-        config = DECLARATIONS[key].config
-        if config is None:
-            return {}
-        try:
-            return config(**self._configs.get(key, {})).model_dump(mode="json")
-        except ValueError as error:
-            raise BuildError(f"{key}: {error}") from error
-
     # -- running ----------------------------------------------------------------------------------------------------
 
     def _why(self, lineage: Lineage, step: Step, steps: list[Step]) -> str | None:
@@ -254,7 +197,7 @@ class Builder:
             step.key,
             step.partition,
             code_version=code_version or "",
-            config=self._config(step.key),
+            config=self._settings.complete(step.key),
             expected_inputs=expected,
             raw_paths=self._raw_paths(step.key, step.partition),
         )
@@ -273,7 +216,7 @@ class Builder:
 
     def _materialize(self, job: dg.JobDefinition, dagster: dg.DagsterInstance, step: Step) -> None:
         key = dg.AssetKey(step.key.split("/"))
-        config = self._configs.get(step.key)
+        config = self._settings.given(step.key)
         run_config: dict[str, Any] = {"loggers": {"console": {}}}
         if config:
             run_config["ops"] = {step.key.replace("/", "__"): {"config": config}}
@@ -306,44 +249,3 @@ class Builder:
                 f"sport-assets override {latest.id} {failed[0].name} --reason TEXT"
             )
         return Done(step, "made", reason, latest.version)
-
-
-def _fields(config: type[dg.Config] | None) -> set[str]:
-    return set(config.model_fields) if config is not None else set()
-
-
-def _dotted(settings: Mapping[str, Any], prefix: str = "") -> list[str]:
-    """Names of all settings with their sections, as ``training.max_epochs``."""
-    names: list[str] = []
-    for name, value in settings.items():
-        names += _dotted(value, f"{prefix}{name}.") if isinstance(value, Mapping) else [f"{prefix}{name}"]
-    return names
-
-
-def _fitting(config: type[dg.Config], name: str, value: Any, text: str) -> Any:
-    """The text itself where the field takes text: a digest may look like a number (1234567, 12e4567)."""
-    if isinstance(value, str):
-        return value
-    try:
-        kind: Any = config.model_fields[name].annotation
-        TypeAdapter(kind).validate_python(value)
-    except ValidationError:
-        return text
-    return value
-
-
-def _parse(text: str) -> tuple[str | None, str, Any, str]:
-    """``FIELD=VALUE`` or ``line/asset.FIELD=VALUE``: asset, field, the value as JSON where it can be, and as text."""
-    name, equals, value = text.partition("=")
-    if not equals or not name:
-        raise BuildError(f"--set {text}: write FIELD=VALUE or line/asset.FIELD=VALUE")
-    try:
-        parsed: Any = json.loads(value)
-    except json.JSONDecodeError:
-        parsed = value
-    if "/" in name:
-        asset_key, dot, name = name.partition(".")
-        if not dot:
-            raise BuildError(f"--set {text}: write line/asset.FIELD=VALUE")
-        return asset_key, name, parsed, value
-    return None, name, parsed, value

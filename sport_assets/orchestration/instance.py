@@ -10,6 +10,7 @@ from filelock import FileLock
 
 from sport_assets.lineage.home import Home
 from sport_assets.lineage.record import Lineage
+from sport_assets.orchestration.event_log import unhurried
 from sport_assets.orchestration.resources import GPU_POOL, visible_gpus
 
 DAGSTER_YAML = """\
@@ -46,7 +47,7 @@ def initialise(home: Home) -> bool:
                 temporary = settings.with_suffix(".tmp")
                 temporary.write_text(DAGSTER_YAML, encoding="utf-8")
                 os.replace(temporary, settings)  # half a file would be taken for the user's own
-            with instance(home) as made:
+            with unhurried(home.dagster), instance(home) as made:
                 made.event_log_storage.set_concurrency_slots(GPU_POOL, max(1, visible_gpus() or os.cpu_count() or 1))
             done.touch()
     return fresh
