@@ -5,7 +5,7 @@ Belongs here: what is the same for every asset of ours. Must not come here: what
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ class Declaration:
     partitions_def: dg.PartitionsDefinition[str] | None
     raw_paths: Callable[[str | None], Sequence[str]] | None
     preset: Callable[[str, Mapping[str, Any]], Mapping[str, Any]] | None = None
+    pins: Mapping[str, str] = field(default_factory=dict)
 
 
 # Every asset defined with ``asset``, by key.
@@ -47,6 +48,7 @@ def asset(
     column_schema: dg.TableSchema | None = None,
     raw_paths: Callable[[str | None], Sequence[str]] | None = None,
     preset: Callable[[str, Mapping[str, Any]], Mapping[str, Any]] | None = None,
+    pins: Mapping[str, str] | None = None,
     code: Sequence[str] = (),
     code_files: Iterable[Path] = (),
 ) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
@@ -54,9 +56,10 @@ def asset(
 
     ``reads`` are the assets it reads, as ``<line>/<name>`` or ``<name>`` of the same line. ``raw_paths`` tells which
     raw files a partition stands for, relative to the data folder. ``preset`` gives the complete settings of a partition
-    under overrides, where the configuration takes ``overrides``. ``code`` are further functions it runs, as
-    ``module:function``, and ``code_files`` data files that act like code (presets). The function takes ``context``,
-    resources and, if it has settings, ``config``.
+    under overrides, where the configuration takes ``overrides``. ``pins`` says of which asset a field of the
+    configuration names a version that is read besides: no edge leads there, since nothing newer is wanted. ``code`` are
+    further functions it runs, as ``module:function``, and ``code_files`` data files that act like code (presets). The
+    function takes ``context``, resources and, if it has settings, ``config``.
     """
 
     def define(function: Callable[..., Any]) -> dg.AssetsDefinition:
@@ -66,7 +69,14 @@ def asset(
         declared = checks or AssetChecks()
         config = inspect.signature(function).parameters.get("config")
         DECLARED_CHECKS[text] = declared
-        DECLARATIONS[text] = Declaration(text, config.annotation if config else None, partitions_def, raw_paths, preset)
+        DECLARATIONS[text] = Declaration(
+            text,
+            config.annotation if config else None,
+            partitions_def,
+            raw_paths,
+            preset,
+            {name: _key(line, upstream) for name, upstream in (pins or {}).items()},
+        )
         targets = [f"{function.__module__}:{function.__name__}"] if not code else list(code)
         about = dict(metadata or {})
         if column_schema is not None:
@@ -92,7 +102,11 @@ def asset(
 
 def _dependency(line: str, upstream: str, partitions_def: dg.PartitionsDefinition[str] | None) -> dg.AssetDep:
     """The edge that Dagster draws. What is truly read is what the record notes."""
-    text = upstream if "/" in upstream else f"{line}/{upstream}"
+    text = _key(line, upstream)
     theirs = DECLARATIONS[text].partitions_def
     mapping = dg.AllPartitionMapping() if theirs is not None and partitions_def not in (None, theirs) else None
     return dg.AssetDep(dg.AssetKey(text.split("/")), partition_mapping=mapping)
+
+
+def _key(line: str, name: str) -> str:
+    return name if "/" in name else f"{line}/{name}"

@@ -1,0 +1,259 @@
+"""The checkpoint asset of a stage: one training on a split, or one for each fold and a final fit on everything.
+
+Belongs here: the configuration of a training, what it reads, which parts of the data set are trained on, and what is
+published of them. Must not come here: processes (``launch``), what follows a training (``model_assets``).
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from pydantic import Field
+
+from sport_assets.lineage.checks import CheckResult
+from sport_assets.lineage.errors import LineageError
+from sport_assets.lineage.record import Input
+from sport_assets.orchestration.assets import asset
+from sport_assets.orchestration.checks import AssetChecks, Check
+from sport_assets.orchestration.launch import Training, train
+from sport_assets.orchestration.model_line import ModelLine, Stage, call, pictures
+from sport_assets.orchestration.recording import AssetRecord, LineageResource
+from sport_assets.orchestration.resources import GPU_POOL, Accelerator, Device, MlflowTracking
+from sport_assets.training.names import SPEC_FILE, TUNING_FILE
+from sport_assets.training.spec import SpecInput, TrainingSpec
+
+# What a fold leaves: enough to forecast with it and to see how it went, not to continue it.
+FOLD_FILES = ("weights.safetensors", "settings.json", SPEC_FILE, "curves.json", "curves.parquet", "curves.svg")
+
+
+class StageConfig(dg.Config):
+    """Settings of one training beyond its preset.
+
+    ``overrides``: preset settings by dotted name (``training.max_epochs``), as JSON values or text. ``tuned``: version
+    of the line's tuning whose settings stand between preset and overrides. ``resume_from``: version of a finished
+    checkpoint of this asset to continue; not where folds are trained, whose states are not kept. ``device``,
+    ``precision``, ``threads``: instead of the accelerator's. ``parallel``: trainings at a time where there are several,
+    else as many as there are cores, or one on a GPU; the result does not depend on it.
+    """
+
+    overrides: dict[str, Any] = Field(default_factory=dict)
+    tuned: str | None = None
+    resume_from: str | None = None
+    device: str | None = Field(None, pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+    precision: str | None = Field(None, pattern="^(auto|32|bf16-mixed|16-mixed)$")
+    threads: int | None = Field(None, ge=1)
+    parallel: int | None = Field(None, ge=1)
+
+
+def stage_asset(model: ModelLine, stage: Stage) -> dg.AssetsDefinition:
+    """The asset of one stage. A version that the configuration names is read where it is named; no edge leads to it."""
+    reads = [name for name in (model.dataset, model.samples, stage.starts_from) if name is not None]
+    pins = {"resume_from": stage.name} | ({"tuned": model.tuning} if model.tuning else {})
+
+    @asset(
+        model.line,
+        name=stage.name,
+        description=stage.description,
+        reads=reads,
+        pins=pins,
+        partitions_def=model.partitions_def,
+        checks=AssetChecks([Check("finite_weights", "every weight of the checkpoint is a finite number")]),
+        kinds={*model.kinds, "mlflow"},
+        pool=GPU_POOL,
+        preset=lambda partition, overrides: call(model.settings, model.dimensions(partition), overrides),
+        code=[stage.builder, model.settings],
+        code_files=model.code_files,
+    )
+    def train_stage(
+        context: dg.AssetExecutionContext,
+        lineage: LineageResource,
+        accelerator: Accelerator,
+        mlflow: dg.ResourceParam[MlflowTracking],
+        config: StageConfig,
+    ) -> dg.MaterializeResult:
+        with lineage.record(context, config) as record:
+            settings = _settings(model, record, config)
+            read, folds = _read(model, stage, record, settings, config.resume_from)
+            with (
+                accelerator.hold(config.device, settings["training"].get("devices", 1)) as device,
+                mlflow.run(model.line) as run,
+            ):
+                trainings = _trainings(model, stage, record, config, device, settings, read, folds)
+                final = trainings[-1].spec
+                record.ran_on(device.name, final.threads, final.seed)
+                parallel = config.parallel or _at_a_time(final)
+                *of_folds, (result, reported) = train(context, trainings, run.environment(), parallel=parallel)
+            record.take_folder(result)
+            for number, (folder, _) in enumerate(of_folds):
+                for name in FOLD_FILES:
+                    shutil.copyfile(folder / name, record.output(f"{fold_name(number)}/{name}"))
+            facts = {"spec_digest": final.digest, "seed": final.seed, **reported, "fitted_on": _fitted_on(folds)}
+            facts |= _fold_facts([report for _, report in of_folds])
+            record.check(_finite_weights(record.folder))
+            return record.publish(rows=reported.get("train_samples"), facts=facts, metadata=pictures(record.folder))
+
+    return train_stage
+
+
+def fold_name(number: int) -> str:
+    """The folder of a fold (from 0) in a checkpoint that was evaluated by folds."""
+    return f"fold_{number}"
+
+
+def _settings(model: ModelLine, record: AssetRecord, config: StageConfig) -> dict[str, Any]:
+    """The complete settings: the preset, over it what a search found, over that the overrides."""
+    dimensions = model.dimensions(record.context.partition_key)
+    overrides = (
+        config.overrides if config.tuned is None else {**_tuned(model, record, config.tuned), **config.overrides}
+    )
+    settings: dict[str, Any] = call(model.settings, dimensions, overrides)
+    return settings
+
+
+def _tuned(model: ModelLine, record: AssetRecord, version: str) -> dict[str, Any]:
+    """What a search found, by dotted name; its version is noted as an input."""
+    if model.tuning is None:
+        raise LineageError(f"the line {model.line} has no tuning, so there is nothing that `tuned` could name")
+    found = record.inner.read_version(f"{model.line}/{model.tuning}", version)
+    content: dict[str, Any] = json.loads(found.path(TUNING_FILE).read_text(encoding="utf-8"))
+    preset = model.dimensions(record.context.partition_key).get("preset")
+    if content.get("preset", preset) != preset:
+        record.context.log.warning(f"the settings of {version} were found for the preset {content['preset']}")
+    overrides: dict[str, Any] = content["overrides"]
+    record.context.log.info(f"settings found by {found.ref.key} {found.ref.version[:12]}: {overrides}")
+    return overrides
+
+
+def _read(
+    model: ModelLine, stage: Stage, record: AssetRecord, settings: Mapping[str, Any], resume_from: str | None
+) -> tuple[list[Input], int]:
+    """Read what a stage trains on: the data set, the chosen partitions of the samples, an earlier stage; and the folds.
+
+    What is continued comes last.
+    """
+    dataset = record.read(f"{model.line}/{model.dataset}", partition=None)
+    folds = model.folds(settings, dataset.folder) if model.folds is not None else 0
+    read = [dataset]
+    if model.samples is not None:
+        samples = f"{model.line}/{model.samples}"
+        available = [str(ref.partition) for ref in dataset.materialization.inputs if ref.key == samples]
+        read += [record.read(samples, partition=key) for key in model.choose(settings, available, dataset.folder)]
+    if stage.starts_from is not None:
+        read.append(record.read(f"{model.line}/{stage.starts_from}"))
+    if resume_from is not None:
+        if folds:
+            raise LineageError(
+                f"resume_from={resume_from}: a training by folds cannot be continued, since its folds' states are not "
+                "kept. Train anew with a larger training.max_epochs"
+            )
+        read.append(record.inner.read_version(f"{model.line}/{stage.name}", resume_from))
+    return read, folds
+
+
+def _trainings(
+    model: ModelLine,
+    stage: Stage,
+    record: AssetRecord,
+    config: StageConfig,
+    device: Device,
+    settings: Mapping[str, Any],
+    read: Sequence[Input],
+    folds: int,
+) -> list[Training]:
+    """The trainings of a stage: each fold's, then the final fit, whose files stand at the top of the checkpoint."""
+    partition = record.context.partition_key
+    common = {
+        "line": model.line,
+        "builder": stage.builder,
+        "settings": settings,
+        "seed": int(model.dimensions(partition).get("seed", "0")),
+        "code_version": record.code_version,
+        "device": device.name,
+        "precision": config.precision or device.precision,
+        "threads": config.threads or device.threads,
+        # a digest may be given by its beginning; the trainer knows whole ones
+        "resume_from": read[-1].ref.version if config.resume_from is not None else None,
+    }
+    trainings = []
+    for part in [*(f"fold:{number}" for number in range(folds)), "all" if folds else "split"]:
+        name = f"{stage.name} {partition}" + (f" {part}" if folds else "")
+        inputs = [_spec_input(model, stage, found, part) for found in read]
+        spec = TrainingSpec.model_validate({**common, "model": name, "part": part, "inputs": inputs})
+        trainings.append(Training(spec, _label(part, folds)))
+    return trainings
+
+
+def _spec_input(model: ModelLine, stage: Stage, found: Input, part: str) -> SpecInput:
+    """An input as a part of the data set sees it: a fold starts from the earlier stage's same fold, else it would leak.
+
+    Raises ``LineageError`` where the earlier stage was not trained by folds.
+    """
+    path, ref = found.folder, found.ref
+    if part.startswith("fold:") and stage.starts_from is not None and ref.key == f"{model.line}/{stage.starts_from}":
+        path = path / fold_name(int(part.removeprefix("fold:")))
+        if not path.is_dir():
+            raise LineageError(f"{ref.key}:{ref.partition} has no {path.name}: train it by folds as well")
+    return SpecInput(key=ref.key, partition=ref.partition, version=ref.version, path=str(path))
+
+
+def _label(part: str, folds: int) -> str:
+    if not folds:
+        return ""
+    return "final fit" if part == "all" else f"fold {int(part.removeprefix('fold:')) + 1} of {folds}"
+
+
+def _at_a_time(spec: TrainingSpec) -> int:
+    """As many trainings as the cores carry; one on a GPU, which they would share."""
+    if spec.device != "cpu":
+        return 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, cores // (spec.threads * spec.trainer_settings.devices))
+
+
+def _fitted_on(folds: int) -> str:
+    """What the model at the top of the checkpoint was fitted on, for the record."""
+    if folds:
+        return f"all samples of the chosen partitions, after evaluation by {folds} folds"
+    return "the train side of the split; its valid side chose the epoch"
+
+
+def _fold_facts(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Number of folds, their seconds together, and the means over them of the best and the last monitored value."""
+    if not reports:
+        return {}
+    count = len(reports)
+    return {
+        "folds": count,
+        "fold_seconds": round(sum(report["seconds"] for report in reports), 3),
+        "fold_monitor": reports[0]["monitor"],
+        "fold_best_value_mean": sum(report["best_value"] for report in reports) / count,
+        "fold_last_value_mean": sum(report["published_value"] for report in reports) / count,
+    }
+
+
+def _finite_weights(folder: Path) -> CheckResult:
+    """Every published weight, of the folds as well."""
+    import numpy as np
+    from safetensors.numpy import load_file
+
+    checked, failed = 0, 0
+    broken: list[dict[str, Any]] = []
+    for path in sorted(folder.rglob("weights*.safetensors")):
+        for name, values in load_file(path).items():
+            checked += int(values.size)
+            bad = int((~np.isfinite(values)).sum()) if values.dtype.kind == "f" else 0
+            failed += bad
+            if bad:
+                broken.append({"file": path.relative_to(folder).as_posix(), "tensor": name, "values": bad})
+    return CheckResult(
+        name="finite_weights",
+        passed=not broken,
+        failed=failed,
+        checked=checked,
+        rules={"finite": failed} if broken else {},
+        sample=broken,
+    )
