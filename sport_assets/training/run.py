@@ -54,6 +54,10 @@ class Options:
     """Seconds to wait for another trainer of the spec."""
     trackers: str
     """Names with commas, or none."""
+    tensorboard: str
+    """Details for TensorBoard: names with commas, or empty."""
+    profile: bool
+    """Profile a few steps, also where the environment does not ask for it."""
     label: str
     """What this training is among several, before every message; may be empty."""
 
@@ -71,6 +75,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="comma-separated: mlflow, tensorboard, wandb; or none (default: SPORT_ASSETS_TRACKERS, else mlflow)",
     )
     parser.add_argument("--label", default="", help="what this training is among several, before every message")
+    parser.add_argument(
+        "--tensorboard",
+        default=os.environ.get("SPORT_ASSETS_TENSORBOARD", ""),
+        help="details beyond the curves, comma-separated: histograms, graph (default: SPORT_ASSETS_TENSORBOARD)",
+    )
+    parser.add_argument(
+        "--profile",
+        action="store_true",
+        help="profile a few steps of the first epoch into the work folder (also by SPORT_ASSETS_PROFILE=1)",
+    )
     options = Options(**vars(parser.parse_args(arguments)))
     die_with_parent()
     try:
@@ -141,15 +155,29 @@ def _fit_and_publish(spec: TrainingSpec, work: Path, options: Options, reporter:
     torch.set_num_threads(spec.threads)
     with contextlib.suppress(RuntimeError):  # only settable once per process
         torch.set_num_interop_threads(1)
+    from sport_assets.training.details import detail_callbacks, wanted_details
     from sport_assets.training.fit import fit
-    from sport_assets.training.tracking import Status, TrackingCallback, make_tracking, run_params, run_tags
+    from sport_assets.training.profiling import Profile, profile_wanted
+    from sport_assets.training.tracking import (
+        TENSORBOARD_FOLDER,
+        Status,
+        TrackingCallback,
+        make_tracking,
+        run_params,
+        run_tags,
+    )
 
     names = [name for name in (part.strip() for part in options.trackers.split(",")) if name and name != "none"]
+    details, profiled = wanted_details(options.tensorboard, names), profile_wanted() or options.profile
     tracking = make_tracking(spec, work, names if rank() == 0 else [], reporter)
 
     def start_tracking(curves: Any, used: dict[str, Any]) -> list[Any]:
         tracking.start(run_params(spec, used), run_tags(spec, used))
-        return [TrackingCallback(tracking, curves, used["parameters"])]
+        return [
+            TrackingCallback(tracking, curves, used["parameters"]),
+            *detail_callbacks(details, work / TENSORBOARD_FOLDER, tracking, reporter),
+            *([Profile(work / "profile", reporter)] if profiled else []),
+        ]
 
     if rank() == 0:
         spec.save(work / "spec.json")

@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+import numpy as np
 import psutil
 import pytorch_lightning as pl
 import torch
@@ -30,6 +31,7 @@ from sport_assets.training.tracked import DIGEST_TAG, experiment_id, open_client
 
 PARENT_VARIABLE = "SPORT_ASSETS_MLFLOW_PARENT_RUN"
 KNOWN = ("mlflow", "tensorboard", "wandb")
+TENSORBOARD_FOLDER = "tensorboard"
 ARTIFACTS = ("settings.json", "training_spec.json", "curves.json", "curves.parquet", "curves.svg")
 
 
@@ -131,6 +133,14 @@ class TensorBoardBackend:
             self._writer.add_scalar(name, value, step)
         self._writer.flush()
 
+    def histograms(self, values: Mapping[str, np.ndarray], step: int) -> None:
+        """Distributions by name; what is not finite has no place in one and is left out."""
+        for name, array in values.items():
+            finite = array[np.isfinite(array)]
+            if finite.size:
+                self._writer.add_histogram(name, finite, step)
+        self._writer.flush()
+
     def end(self, status: Status, result: Path | None) -> None:
         """Close the writer."""
         self._writer.close()
@@ -188,6 +198,10 @@ class Tracking:
         """Tell numbers; returns at once. NaN and infinity are told too."""
         told = dict(values)
         self._jobs.put(lambda backend: backend.metrics(told, step))
+
+    def tell(self, name: str, job: Callable[[Any], None]) -> None:
+        """Have the thread do something with one tracker, where it is used; returns at once."""
+        self._jobs.put(lambda backend: job(backend) if backend is self._alive.get(name) else None)
 
     def end(self, status: Status, result: Path | None = None, *, wait_s: float = 60.0) -> None:
         """End the runs and wait for the thread; a tracker that hangs longer than `wait_s` is given up."""
@@ -277,7 +291,7 @@ def make_tracking(spec: TrainingSpec, work: Path, names: Sequence[str], reporter
         if name == "mlflow":
             backends[name] = MlflowBackend(spec, tracking_uri(work))
         elif name == "tensorboard":
-            backends[name] = TensorBoardBackend(work / "tensorboard")
+            backends[name] = TensorBoardBackend(work / TENSORBOARD_FOLDER)
         else:
             backends[name] = WandbBackend(spec, work / "wandb")
     return Tracking(backends, reporter)
