@@ -14,7 +14,13 @@ from typing import Any
 from sport_assets.nfl.plots import NAMES
 
 CARD_FILE = "model_card.md"
-METRIC_TITLES = {"ade": "ADE", "fde": "FDE", "miss_rate_2yd": "missed by 2 yd", "rmse": "RMSE"}
+METRIC_TITLES = {
+    "ade": "ADE",
+    "fde": "FDE",
+    "miss_rate_2yd": "missed by 2 yd",
+    "rmse": "RMSE",
+    "rms_distance": "RMS distance",
+}
 HORIZON_TITLES = {"full": "Full horizon", "10_frames": "First 10 frames (1 s)"}
 SHORT = 12
 """Characters of a version that are shown; the records have all of them."""

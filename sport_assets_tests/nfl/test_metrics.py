@@ -40,6 +40,7 @@ def test_equal_to_loops(truth: tuple[np.ndarray, np.ndarray], frames: int | None
     assert values["fde"] == pytest.approx(np.mean(finals))
     assert values["miss_rate_2yd"] == pytest.approx(np.mean([final > 2 for final in finals]))
     assert values["rmse"] == pytest.approx(np.sqrt(sum(squares) / (2 * len(squares))))
+    assert values["rms_distance"] == pytest.approx(np.sqrt(np.mean(squares)))
     assert 0 < values["miss_rate_2yd"] < 1
 
 
@@ -89,11 +90,3 @@ def test_paired_difference_of_equal_predictions_is_zero(truth: tuple[np.ndarray,
     good, bad = (metrics.play_errors(target + shift, target, mask) for shift in (0.1, 0.4))
     assert metrics.paired_difference(good, good, weights) == {"value": 0.0, "low": 0.0, "high": 0.0}
     assert metrics.paired_difference(good, bad, weights)["high"] < 0
-
-
-def test_error_by_frame(truth: tuple[np.ndarray, np.ndarray]) -> None:
-    target, mask = truth
-    prediction = target + np.arange(1, 17)[:, None] * np.array([0.3, 0.4])
-    curve = metrics.error_by_frame(prediction, target, mask)
-    np.testing.assert_allclose(curve["error_yards"], 0.5 * np.arange(1, 17), atol=1e-4)
-    np.testing.assert_array_equal(curve["players"], mask.sum((0, 1)))
