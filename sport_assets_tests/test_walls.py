@@ -27,6 +27,7 @@ HEAVY = {
     "mlflow",
     "onnx",
     "onnxruntime",
+    "optuna",
     "pycocotools",
     "pytorch_lightning",
     "rfdetr",
