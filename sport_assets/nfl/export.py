@@ -16,7 +16,7 @@ from torch import Tensor
 
 from sport_assets.lineage.checks import CheckResult
 from sport_assets.lineage.models import MODEL_FILE
-from sport_assets.nfl.models import INPUTS, as_tensors, load, side, tensors_path
+from sport_assets.nfl.models import INPUTS, as_tensors, load, plays_of, tensors_path
 from sport_assets.nfl.predict import METADATA_KEY, layout
 from sport_assets.nfl.split import Split
 from sport_assets.nfl.tensors import PlayTensors
@@ -24,7 +24,13 @@ from sport_assets.training.export import ParityReport, export_onnx, export_pt2, 
 from sport_assets.training.names import PARITY
 
 PT2_FILE = "model.pt2"
-OUTPUT = "positions"
+OUTPUTS = {
+    "positions": "[batch, players, horizon, 2]: x, y in standardised yards at time_s after the throw",
+    "modes": "[batch, players, modes, horizon, 2]: mean path of each mode, x, y in standardised yards",
+    "mode_probability": "[batch, players, modes]: sums to 1",
+    "mode_scale": "[batch, players, modes, horizon, 2]: standard deviations along x and y, yards",
+    "man_probability": "[batch]: probability of man coverage",
+}
 TOLERANCE_YARDS = 1e-3
 """Largest difference of exported and trained model, about a millimetre."""
 
@@ -48,23 +54,24 @@ def export(
 
     `samples` are the week folders of play tensors and `split` the split's file: parity is measured on plays of the
     test side, in batches of different sizes, one of them a single play. Returns facts and the blocking check
-    `parity`. Inputs and output are those of `network.TrajectoryNetwork.forward`; batch, players and horizon
+    `parity`. Inputs and outputs are those of `network.TrajectoryNetwork.forward`; batch, players and horizon
     are dynamic.
     """
     network = load(checkpoint).network
     weeks = {week: PlayTensors.load(tensors_path(folder)) for week, folder in samples.items()}
-    test = side(weeks, Split.load(split), "test")
+    test = plays_of(weeks, Split.load(split).test, "the test side")
     example = inputs(test, np.arange(2) % len(test))
     about = {
         "line": "nfl",
         "layout": layout(),
         "inputs": list(INPUTS),
-        "output": "positions [batch, players, horizon, 2]: x, y in standardised yards at time_s after the throw",
+        "outputs": {name: OUTPUTS[name] for name in network.outputs},
+        "coverage_labels": int(network.coverage_labels),
         "units": {"length": "yards", "time": "seconds", "angle": "sine and cosine, clockwise from +y"},
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
     }
     metadata = {METADATA_KEY: json.dumps(about, sort_keys=True)}
-    export_onnx(network, example, [OUTPUT], AXES, out / MODEL_FILE, metadata)
+    export_onnx(network, example, network.outputs, AXES, out / MODEL_FILE, metadata)
     export_pt2(network, example, AXES, out / PT2_FILE)
     report = parity(network, out / MODEL_FILE, batches(test))
     facts = {

@@ -7,7 +7,7 @@ making of batches in `batches`; loops, checkpoints and optimisers belong to the 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,10 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from sport_assets.nfl import losses
-from sport_assets.nfl.baselines import FRAME_SECONDS
+from sport_assets.nfl.baselines import FRAME_SECONDS, VELOCITY_X
 from sport_assets.nfl.batches import PlaySource
 from sport_assets.nfl.metrics import MISS_YARDS
-from sport_assets.nfl.network import TrajectoryNetwork
+from sport_assets.nfl.network import Forecast, TrajectoryNetwork
 from sport_assets.nfl.settings import DataSettings, ModelSettings
 from sport_assets.nfl.split import Split
 from sport_assets.nfl.tensors import TENSORS_FILE, PlayTensors
@@ -36,6 +36,12 @@ SPLIT_KEY = "nfl/split"
 
 INPUTS = ("history", "observed", "player", "player_mask", "play", "frames", "time_s")
 """Arguments of the network, in order; also the inputs of the exported model."""
+
+SUMS = (
+    *("distance", "squared", "frames", "final", "missed", "players"),
+    *("nll", "nearest", "labels", "coverage", "right"),
+)
+"""What validation adds up, over all batches and ranks."""
 
 TorchBatch = dict[str, Tensor]
 
@@ -65,58 +71,119 @@ class TorchPlays:
 class TrajectoryModule(pl.LightningModule):
     """Training and validation of a `TrajectoryNetwork`.
 
-    Logs train_loss, train_pos_loss (see `losses.position_loss`), train_vel_loss (yd/s), and val_ade, val_fde,
-    val_rmse (yards) and val_miss_rate_2yd over all frames or players of the validation side, exactly as
-    `metrics.summarise` does, however it is cut into batches or ranks.
+    Logs train_loss and its parts: train_pos_loss (see `losses.position_loss`), train_vel_loss (yd/s), train_acc_loss
+    (yd/s^2), with modes train_nll (nats), and where the data has coverage labels train_cov_loss (nats). Logs val_ade,
+    val_fde, val_rmse, val_rms_distance (yards) and val_miss_rate_2yd over all frames or players of the validation
+    side, exactly as `metrics.summarise` does, however it is cut into batches or ranks; with modes also val_nll and
+    val_min_ade, and where validation plays have coverage labels val_cov_loss and val_cov_acc.
     """
 
-    def __init__(self, settings: ModelSettings) -> None:
+    def __init__(self, settings: ModelSettings, data: DataSettings | None = None) -> None:
         super().__init__()
         self.settings = settings
+        self.data_settings = data or DataSettings()
         self.network = TrajectoryNetwork(settings)
+        self.learns_coverage = False
+        self.validated_labels = 0
         # Not a buffer: DDP would overwrite it with the first rank's at every forward.
-        self.totals = torch.zeros(6, dtype=torch.float64)
+        self.totals = torch.zeros(len(SUMS), dtype=torch.float64)
 
-    def forward(self, batch: TorchBatch) -> Tensor:
-        """Positions [B, A, H, 2] in standardised yards."""
-        positions: Tensor = self.network(*(batch[name] for name in INPUTS))
-        return positions
+    def knows_labels(self, train: int, valid: int) -> None:
+        """Tell how many plays to train on and to validate with have a coverage label."""
+        self.network.count_labels(train)
+        self.learns_coverage = "man_probability" in self.network.outputs
+        self.validated_labels = valid if self.learns_coverage else 0
+
+    def forward(self, batch: TorchBatch) -> dict[str, Tensor]:
+        """The network's outputs by name; positions [B, A, H, 2] in standardised yards are always among them."""
+        found = self.network(*(batch[name] for name in INPUTS))
+        return dict(zip(self.network.outputs, found, strict=True))
 
     def training_step(self, batch: TorchBatch, batch_idx: int) -> Tensor:
-        """Position loss plus weighted velocity loss of one batch."""
-        prediction, target, mask = self(batch), batch["target"], batch["target_mask"]
-        position = losses.position_loss(
-            prediction, target, mask, self.settings.position_loss, self.settings.huber_delta_yards
-        )
-        velocity = losses.velocity_loss(prediction, target, mask)
-        loss = position + self.settings.velocity_loss_weight * velocity
-        named = {"train_loss": loss, "train_pos_loss": position, "train_vel_loss": velocity}
-        self.log_dict(named, on_step=False, on_epoch=True, batch_size=len(target), sync_dist=True)
+        """The weighted losses of one batch, averaged over the members."""
+        noisy = self._with_noise(batch)
+        said = [self._losses(one, batch) for one in self.network.forecasts(*(noisy[name] for name in INPUTS))]
+        parts = {name: torch.stack([one[name] for one in said]).mean() for name in said[0]}
+        weights = {
+            "pos_loss": 1.0,
+            "vel_loss": self.settings.velocity_loss_weight,
+            "acc_loss": self.settings.acceleration_loss_weight,
+            "nll": self.settings.likelihood_loss_weight,
+            "cov_loss": self.settings.coverage_loss_weight,
+        }
+        loss = torch.stack([weights[name] * value for name, value in parts.items()]).sum()
+        shown = {name: value for name, value in parts.items() if name != "cov_loss" or self.learns_coverage}
+        named = {"train_loss": loss, **{f"train_{name}": value for name, value in shown.items()}}
+        self.log_dict(named, on_step=False, on_epoch=True, batch_size=len(batch["frames"]), sync_dist=True)
         return loss
+
+    def _losses(self, forecast: Forecast, batch: TorchBatch) -> dict[str, Tensor]:
+        target, mask = batch["target"], batch["target_mask"]
+        found = {
+            "pos_loss": losses.position_loss(
+                forecast.positions, target, mask, self.settings.position_loss, self.settings.huber_delta_yards
+            ),
+            "vel_loss": losses.velocity_loss(forecast.positions, target, mask),
+            "acc_loss": losses.acceleration_loss(forecast.positions, target, mask),
+        }
+        if forecast.modes is not None and forecast.log_probability is not None and forecast.scale is not None:
+            density = losses.mixture_log_density(forecast.modes, forecast.log_probability, forecast.scale, target)
+            found["nll"] = losses.likelihood_loss(density, mask)
+        if forecast.man_logit is not None:
+            found["cov_loss"] = losses.coverage_loss(forecast.man_logit, batch["coverage"])
+        return found
+
+    def _with_noise(self, batch: TorchBatch) -> TorchBatch:
+        """The batch with measurement noise on the observed past, drawn from torch's generator."""
+        scales = (self.data_settings.position_noise_yards, self.data_settings.velocity_noise_yards_s)
+        if not any(scales):
+            return batch
+        history = batch["history"].clone()
+        seen = batch["observed"][..., None].to(history.dtype)
+        for first, scale in zip((0, VELOCITY_X), scales, strict=True):
+            part = history[..., first : first + 2]
+            history[..., first : first + 2] = part + scale * torch.randn_like(part) * seen
+        return {**batch, "history": history}
 
     def on_validation_epoch_start(self) -> None:
         """Forget the sums of the last validation."""
-        self.totals = torch.zeros(6, dtype=torch.float64, device=self.device)
+        self.totals = torch.zeros(len(SUMS), dtype=torch.float64, device=self.device)
 
     def validation_step(self, batch: TorchBatch, batch_idx: int) -> None:
         """Add this batch's errors to the sums."""
-        mask = batch["target_mask"]
-        difference = torch.where(mask[..., None], self(batch).double() - batch["target"].double(), 0.0)
+        found = self(batch)
+        mask, target = batch["target_mask"], batch["target"]
+        difference = torch.where(mask[..., None], found["positions"].double() - target.double(), 0.0)
         squared = difference.square().sum(-1)
         distance = squared.sqrt()
         counts = mask.any(-1)
         order = torch.arange(1, mask.shape[-1] + 1, device=mask.device)
         last = (mask * order).amax(-1, keepdim=True)
         final = (distance * (order == last)).sum(-1)
-        sums = [
-            distance.sum(),
-            squared.sum(),
-            mask.sum(),
-            final.sum(),
-            (final > MISS_YARDS).sum(),
-            counts.sum(),
-        ]
-        self.totals += torch.stack([value.double() for value in sums])
+        sums = {
+            "distance": distance.sum(),
+            "squared": squared.sum(),
+            "frames": mask.sum(),
+            "final": final.sum(),
+            "missed": (final > MISS_YARDS).sum(),
+            "players": counts.sum(),
+        }
+        if "modes" in found:
+            density = losses.mixture_log_density(
+                found["modes"], found["mode_probability"].log(), found["mode_scale"], target
+            )
+            sums["nll"] = -torch.where(mask, density, 0.0).sum()
+            paths = (found["modes"] - target[:, :, None]).square().sum(-1).sqrt()
+            sums["nearest"] = (paths * mask[:, :, None]).sum(-1).amin(-1).sum()
+        if "man_probability" in found:
+            label, probability = batch["coverage"], found["man_probability"]
+            known = label >= 0
+            log_odds = probability.logit(eps=1e-6)
+            sums["labels"] = known.sum()
+            sums["coverage"] = losses.coverage_loss(log_odds, label) * known.sum()
+            sums["right"] = (known & ((probability > 0.5) == (label == 1))).sum()
+        zero = torch.zeros((), dtype=torch.float64, device=mask.device)
+        self.totals += torch.stack([sums[name].double() if name in sums else zero for name in SUMS])
 
     def on_validation_epoch_end(self) -> None:
         """Log the metrics of the whole validation side."""
@@ -125,21 +192,26 @@ class TrajectoryModule(pl.LightningModule):
             gathered = self.all_gather(totals)
             assert isinstance(gathered, Tensor)
             totals = gathered.sum(0)
-        distance, squared, frames, final, missed, players = totals.unbind()
-        frames, players = frames.clamp(min=1), players.clamp(min=1)
+        sums = dict(zip(SUMS, totals.unbind(), strict=True))
+        frames, players, labels = (sums[name].clamp(min=1) for name in ("frames", "players", "labels"))
         named = {
-            "val_ade": distance / frames,
-            "val_fde": final / players,
-            "val_miss_rate_2yd": missed / players,
-            "val_rmse": (squared / (2 * frames)).sqrt(),
+            "val_ade": sums["distance"] / frames,
+            "val_fde": sums["final"] / players,
+            "val_miss_rate_2yd": sums["missed"] / players,
+            "val_rmse": (sums["squared"] / (2 * frames)).sqrt(),
+            "val_rms_distance": (sums["squared"] / frames).sqrt(),
         }
+        if self.settings.modes:
+            named |= {"val_nll": sums["nll"] / frames, "val_min_ade": sums["nearest"] / frames}
+        if self.validated_labels:
+            named |= {"val_cov_loss": sums["coverage"] / labels, "val_cov_acc": sums["right"] / labels}
         # The sums are those of all ranks, so each rank logs the same number; sync_dist takes the mean of equal ones,
         # and tells the kernel that no rank's number is its own alone.
         self.log_dict({name: value.float() for name, value in named.items()}, sync_dist=True)
 
 
 def build(spec: TrainingSpec) -> TrainingJob:
-    """The training job of a spec: settings checked, tensors loaded and chosen by side of the split.
+    """The training job of a spec: settings checked, tensors loaded and chosen by the spec's part of the split.
 
     Reads `tensors.safetensors` of every input `nfl/play_tensors`, which are those that `data.weeks` chose, and
     `split.json` of the input `nfl/split`.
@@ -158,9 +230,29 @@ def build(spec: TrainingSpec) -> TrainingJob:
         raise BadSpecError(f"the spec has no input {TENSORS_KEY}")
     split = Split.load(spec.input_path(SPLIT_KEY) / SPLIT_FILE)
     tensors = {week: PlayTensors.load(tensors_path(spec.input_path(TENSORS_KEY, week))) for week in weeks}
-    train, valid = (side(tensors, split, name) for name in ("train", "valid"))
+    train_games, valid_games = games_of(split, spec.part)
+    train = plays_of(tensors, train_games, f"the training side of {spec.part!r}")
+    valid = plays_of(tensors, valid_games, f"the validation side of {spec.part!r}") if valid_games else None
+    module = TrajectoryModule(model, data)
+    module.knows_labels(*(0 if side is None else int((side.coverage >= 0).sum()) for side in (train, valid)))
     source = PlaySource(train, mirrored=data.mirror, earlier_starts_frames=data.earlier_starts_frames)
-    return TrainingJob(TrajectoryModule(model), TorchPlays(source), TorchPlays(PlaySource(valid)))
+    return TrainingJob(module, TorchPlays(source), None if valid is None else TorchPlays(PlaySource(valid)))
+
+
+def games_of(split: Split, part: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The games to train and to validate with, of a part of the split (see `TrainingSpec.part`).
+
+    Raises BadSpecError where the split has no such fold.
+    """
+    kind, _, number = part.partition(":")
+    if kind == "split":
+        return split.train, split.valid
+    if kind == "all":
+        return tuple(sorted({*split.train, *split.valid, *split.test})), ()
+    folds = split.folds if kind == "fold" else split.tuning_folds
+    if int(number) >= len(folds):
+        raise BadSpecError(f"the split has {len(folds)} folds, so none is {part!r}; they are counted from 0")
+    return folds[int(number)]
 
 
 def load(checkpoint: Path) -> TrajectoryModule:
@@ -176,15 +268,15 @@ def tensors_path(folder: Path) -> Path:
     return folder / TENSORS_FILE
 
 
-def side(tensors: Mapping[str, PlayTensors], split: Split, name: str) -> PlayTensors:
-    """The plays with targets on one side of the split, weeks in order. Raises BadSpecError where no week has one."""
-    games = np.array(split.side(name), dtype=np.int64)
+def plays_of(tensors: Mapping[str, PlayTensors], games: Sequence[int], what: str) -> PlayTensors:
+    """The plays with targets of the given games, weeks in order. Raises BadSpecError where no week has one."""
+    wanted = np.array(games, dtype=np.int64)
     parts = []
     for week in sorted(tensors):
         chosen = tensors[week].trainable()
-        chosen = chosen[np.isin(tensors[week].game_id[chosen], games)]
+        chosen = chosen[np.isin(tensors[week].game_id[chosen], wanted)]
         if len(chosen):
             parts.append(tensors[week].select(chosen))
     if not parts:
-        raise BadSpecError(f"no play of the {len(tensors)} weeks is on the side {name!r} of the split")
+        raise BadSpecError(f"no play of the {len(tensors)} weeks is on {what}")
     return PlayTensors.concatenate(parts)

@@ -19,7 +19,7 @@ from sport_assets.training.errors import BadSpecError
 from sport_assets.training.names import SPLIT_FILE
 from sport_assets.training.spec import resolve_preset
 
-PRESETS = ("sanity", "production")
+PRESETS = ("sanity", "production", "probabilistic")
 
 
 def _listed(value: Any) -> Any:
@@ -53,11 +53,29 @@ class ModelSettings(BaseModel):
     position_loss: Literal["huber", "euclidean", "squared"] = "huber"
     huber_delta_yards: float = Field(default=1.0, gt=0.0, description="where the Huber loss turns linear")
     velocity_loss_weight: float = Field(default=0.1, ge=0.0, description="weight of the velocity loss, per yd/s")
+    acceleration_loss_weight: float = Field(
+        default=0.0, ge=0.0, description="weight of the acceleration loss, per yd/s^2"
+    )
+    modes: int = Field(default=0, ge=0, le=32, description="modes of the mixture of paths; 0: a point forecast alone")
+    likelihood_loss_weight: float = Field(
+        default=0.1, ge=0.0, description="weight of the mixture's likelihood loss, per nat; only with modes"
+    )
+    members: int = Field(
+        default=1, ge=1, le=16, description="networks trained side by side from different weights and averaged"
+    )
+    coverage_head: bool = Field(default=True, description="also say how likely man coverage is, where labels exist")
+    coverage_loss_weight: float = Field(default=0.1, ge=0.0, description="weight of the coverage loss, per nat")
 
     @model_validator(mode="after")
     def _heads_divide(self) -> Self:
         if self.hidden_dim % self.heads:
             raise ValueError(f"heads={self.heads} does not divide hidden_dim={self.hidden_dim}")
+        return self
+
+    @model_validator(mode="after")
+    def _several_modes(self) -> Self:
+        if self.modes == 1:
+            raise ValueError("modes=1 is no mixture: give 0 (a point forecast alone) or at least 2")
         return self
 
 
@@ -74,6 +92,17 @@ class DataSettings(BaseModel):
     mirror: bool = Field(default=True, description="also train on every play mirrored in y")
     earlier_starts_frames: tuple[Annotated[int, Field(ge=1, le=10)], ...] = Field(
         default=(), description="also train on forecasts started this many frames before the throw, each 1 to 10"
+    )
+    position_noise_yards: float = Field(
+        default=0.0, ge=0.0, description="standard deviation of noise on each past position, in training"
+    )
+    velocity_noise_yards_s: float = Field(
+        default=0.0, ge=0.0, description="standard deviation of noise on each component of past velocities, in training"
+    )
+    evaluate_by: Literal["holdout", "folds"] = Field(
+        default="holdout",
+        description="holdout: train on one side of the split, evaluate on another; folds: evaluate every game by a "
+        "model that never saw it, then fit on all games",
     )
 
     @model_validator(mode="after")

@@ -9,149 +9,25 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch_geometric.nn import GATv2Conv
 
-from sport_assets.nfl import baselines, metrics, models
+from sport_assets.nfl import metrics, models
 from sport_assets.nfl.models import TrajectoryModule, as_tensors, build
-from sport_assets.nfl.network import EDGE_FEATURES, DenseGATv2, TemporalEncoder, TrajectoryNetwork
 from sport_assets.nfl.settings import PRESETS, SECTIONS, DataSettings, ModelSettings, preset_path
-from sport_assets.nfl.split import Split
-from sport_assets.nfl.tensors import PLAY_FEATURES, PLAYER_FEATURES, PlayTensors
+from sport_assets.nfl.split import Split, folds
+from sport_assets.nfl.tensors import PlayTensors
 from sport_assets.training.errors import BadSpecError
 from sport_assets.training.spec import SpecInput, TrainingSpec, resolve_preset
 from sport_assets_tests.nfl.example import plays
 from sport_assets_tests.nfl.several_processes import TRACE_VARIABLE
 
 SMALL = ModelSettings(hidden_dim=16, temporal_dim=8, dropout=0.0)
+# every part of the network in use, so that every setting can show its effect
+FULL = SMALL.model_copy(update={"modes": 3})
 
 
 @pytest.fixture
 def tensors() -> PlayTensors:
     return plays()
-
-
-def lively(settings: ModelSettings = SMALL, seed: int = 0) -> TrajectoryNetwork:
-    """An untrained network in double precision whose residuals are yards, not zero."""
-    torch.manual_seed(seed)
-    network = TrajectoryNetwork(settings).double().eval()
-    with torch.no_grad():
-        for parameter in network.parameters():
-            parameter.add_(0.2 * torch.randn_like(parameter))
-    return network
-
-
-def run(network: TrajectoryNetwork, batch: baselines.Batch) -> torch.Tensor:
-    given = as_tensors(batch)
-    inputs = [given[name].double() if given[name].is_floating_point() else given[name] for name in models.INPUTS]
-    with torch.no_grad():
-        positions: torch.Tensor = network(*inputs)
-    return positions
-
-
-def test_dense_attention_equals_pytorch_geometric() -> None:
-    torch.manual_seed(1)
-    players = [5, 1, 8]
-    dense = DenseGATv2(channels=12, heads=3, edge_features=4)
-    torch.nn.init.normal_(dense.bias)
-    sparse = GATv2Conv(12, 4, heads=3, edge_dim=4, add_self_loops=False)
-    with torch.no_grad():
-        for ours, theirs in ((dense.source, sparse.lin_l), (dense.destination, sparse.lin_r)):
-            theirs.weight.copy_(ours.weight)
-            theirs.bias.copy_(ours.bias)
-        sparse.lin_edge.weight.copy_(dense.edge.weight)
-        sparse.att.copy_(dense.attention[None])
-        sparse.bias.copy_(dense.bias)
-    nodes, edges = torch.randn(3, 8, 12), torch.randn(3, 8, 8, 4)
-    mask = torch.arange(8) < torch.tensor(players)[:, None]
-    found = dense(nodes, edges, mask)
-    for play, count in enumerate(players):
-        speaker, listener = (grid.flatten() for grid in torch.meshgrid(*[torch.arange(count)] * 2, indexing="ij"))
-        wanted = sparse(nodes[play, :count], torch.stack([speaker, listener]), edge_attr=edges[play, listener, speaker])
-        torch.testing.assert_close(found[play, :count], wanted, atol=1e-5, rtol=0)
-
-
-def test_physics_equals_the_numpy_baseline(tensors: PlayTensors) -> None:
-    batch = tensors.pad(np.arange(len(tensors)))
-    given = as_tensors(batch)
-    network = TrajectoryNetwork(SMALL)
-    path, _ = network.physics(*(given[name] for name in models.INPUTS if name != "player_mask"))
-    position = network.physics.state(given["history"], given["observed"])[0]
-    wanted = baselines.damped_landing(batch)
-    found = (position[:, :, None] + path).numpy()
-    # beyond a play's own frames the forecast has no meaning, but both say the same there too
-    np.testing.assert_allclose(found[batch["player_mask"]], wanted[batch["player_mask"]], atol=1e-4)
-
-
-def test_an_untrained_network_is_near_the_physics_baseline(tensors: PlayTensors) -> None:
-    batch = tensors.pad(np.arange(len(tensors)))
-    error = run(TrajectoryNetwork(SMALL).double().eval(), batch).numpy() - baselines.damped_landing(batch)
-    assert np.abs(error[batch["target_mask"]]).max() < 0.3
-
-
-def test_the_same_alone_and_in_any_batch(tensors: PlayTensors) -> None:
-    network = lively()
-    order = np.array([3, 0, 5, 1, 4, 2])
-    together = run(network, tensors.pad(order, players=12, horizon=25))
-    residual = together - torch.from_numpy(baselines.damped_landing(tensors.pad(order, players=12, horizon=25)))
-    assert residual.abs()[0, 0, :5].max() > 0.1
-    for row, play in enumerate(order):
-        alone = run(network, tensors.pad(np.array([play])))[0]
-        players, frames = alone.shape[0], int(tensors.frames[play])
-        torch.testing.assert_close(alone[:, :frames], together[row, :players, :frames], atol=1e-5, rtol=0)
-
-
-def test_the_same_under_any_order_of_the_players(tensors: PlayTensors) -> None:
-    network = lively()
-    batch = tensors.pad(np.arange(len(tensors)))
-    wanted = run(network, batch)
-    order = np.random.default_rng(0).permutation(wanted.shape[1])
-    shuffled = dict(batch)
-    for name in ("history", "observed", "player", "player_mask", "to_predict", "target", "target_mask"):
-        shuffled[name] = batch[name][:, order]
-    torch.testing.assert_close(run(network, shuffled), wanted[:, order], atol=1e-5, rtol=0)
-
-
-def test_padding_and_unobserved_frames_are_not_read(tensors: PlayTensors) -> None:
-    network = lively()
-    batch: baselines.Batch = dict(tensors.pad(np.arange(len(tensors))))
-    spoilt = {name: value.copy() for name, value in batch.items()}
-    spoilt["history"][~batch["observed"]] = 55.0
-    spoilt["player"][~batch["player_mask"]] = 1.0
-    real = torch.from_numpy(batch["player_mask"])
-    torch.testing.assert_close(run(network, spoilt)[real], run(network, batch)[real], atol=1e-9, rtol=0)
-
-
-def test_nothing_of_the_target_reaches_the_prediction(tensors: PlayTensors) -> None:
-    network = lively()
-    changed = replace(tensors, target=tensors.target[::-1].copy(), to_predict=tensors.to_predict)
-    plays_all = np.arange(len(tensors))
-    assert torch.equal(run(network, tensors.pad(plays_all)), run(network, changed.pad(plays_all)))
-
-
-def test_every_input_reaches_the_prediction(tensors: PlayTensors) -> None:
-    """Each channel and feature has an effect; a feature that the network drops would be dead weight."""
-    network = lively()
-    batch: baselines.Batch = dict(tensors.pad(np.arange(len(tensors))))
-    before = run(network, batch)
-    edits: list[tuple[str, int]] = [("history", channel) for channel in range(7)]
-    edits += [("player", channel) for channel in range(len(PLAYER_FEATURES))]
-    edits += [("play", channel) for channel in range(len(PLAY_FEATURES))]
-    for name, channel in edits:
-        changed = {**batch, name: batch[name].copy()}
-        changed[name][..., channel] += 0.5
-        assert (run(network, changed) - before).abs().max() > 1e-6, (name, channel)
-
-
-def test_positions_of_frames_in_the_past_are_the_same_for_every_play(tensors: PlayTensors) -> None:
-    torch.manual_seed(0)
-    encoder = TemporalEncoder(SMALL).double()
-    past = torch.randn(1, 1, 20, 8, dtype=torch.float64).expand(3, 2, 20, 8).clone()
-    past[0] += 1.0
-    seen = torch.ones(3, 2, 20, dtype=torch.bool)
-    codes = encoder(past, seen)
-    torch.testing.assert_close(codes[1], codes[2])
-    torch.testing.assert_close(codes[1], encoder(past[1:], seen[1:])[0])
-    assert not torch.allclose(codes[1], encoder(past.flip(2), seen)[1])
 
 
 CHANGES: dict[str, Any] = {
@@ -168,28 +44,62 @@ CHANGES: dict[str, Any] = {
     "position_loss": "squared",
     "huber_delta_yards": 0.1,
     "velocity_loss_weight": 2.0,
+    "acceleration_loss_weight": 0.5,
+    "modes": 5,
+    "likelihood_loss_weight": 0.7,
+    "members": 2,
+    "coverage_head": False,
+    "coverage_loss_weight": 3.0,
 }
 
 
-def first_loss(settings: ModelSettings, tensors: PlayTensors) -> float:
+def quiet(settings: ModelSettings, data: DataSettings | None = None, labels: int = 4) -> TrajectoryModule:
+    """A module whose decoders say something, and that logs nowhere."""
     torch.manual_seed(0)
-    module = TrajectoryModule(settings)
+    module = TrajectoryModule(settings, data)
+    module.knows_labels(labels, labels)
     module.log_dict = lambda *args, **kwargs: None  # type: ignore[method-assign]
     with torch.no_grad():
-        module.network.decoder[-1].weight.normal_()  # type: ignore[operator]
-    return float(module.training_step(as_tensors(tensors.pad(np.arange(len(tensors)))), 0).detach())
+        for member in module.network.members:
+            member.decoder[-1].weight.normal_()  # type: ignore[union-attr,index]
+    return module
+
+
+def first_loss(settings: ModelSettings, tensors: PlayTensors, data: DataSettings | None = None) -> float:
+    batch = as_tensors(tensors.pad(np.arange(len(tensors))))
+    return float(quiet(settings, data).training_step(batch, 0).detach())
 
 
 @pytest.mark.parametrize("name", list(ModelSettings.model_fields))
 def test_every_model_setting_has_an_effect(tensors: PlayTensors, name: str) -> None:
-    changed = SMALL.model_copy(update={name: CHANGES[name]})
-    assert getattr(changed, name) != getattr(SMALL, name)
-    assert first_loss(changed, tensors) != first_loss(SMALL, tensors)
+    changed = FULL.model_copy(update={name: CHANGES[name]})
+    assert getattr(changed, name) != getattr(FULL, name)
+    assert first_loss(changed, tensors) != first_loss(FULL, tensors)
 
 
-def test_layers_are_built_at_once_and_all_are_trained(tensors: PlayTensors) -> None:
+@pytest.mark.parametrize("name", ["position_noise_yards", "velocity_noise_yards_s"])
+def test_noise_changes_training_and_nothing_else(tensors: PlayTensors, name: str) -> None:
+    noisy = DataSettings.model_validate({name: 0.3})
+    assert first_loss(SMALL, tensors, noisy) != first_loss(SMALL, tensors)
+    batch = as_tensors(tensors.pad(np.arange(len(tensors))))
+    before = batch["history"].clone()
+    module = quiet(SMALL, noisy)
+    moved = module._with_noise(batch)["history"] - before
+    assert torch.equal(batch["history"], before)
+    assert (moved[~batch["observed"]] == 0).all()
+    channels = {"position_noise_yards": [0, 1], "velocity_noise_yards_s": [2, 3]}[name]
+    seen = moved[batch["observed"]]
+    assert float(seen[:, channels].std()) == pytest.approx(0.3, rel=0.15)
+    assert (seen[:, [c for c in range(7) if c not in channels]] == 0).all()
+    module.eval()
+    with torch.no_grad():
+        assert torch.equal(module(batch)["positions"], quiet(SMALL).eval()(batch)["positions"])
+
+
+@pytest.mark.parametrize("settings", [SMALL, FULL, FULL.model_copy(update={"members": 2})])
+def test_layers_are_built_at_once_and_all_are_trained(tensors: PlayTensors, settings: ModelSettings) -> None:
     torch.manual_seed(0)
-    module = TrajectoryModule(SMALL)
+    module = TrajectoryModule(settings)
     module.log_dict = lambda *args, **kwargs: None  # type: ignore[method-assign]
     names = [name for name, _ in module.named_parameters()]
     module.training_step(as_tensors(tensors.pad(np.arange(len(tensors)))), 0).backward()
@@ -198,7 +108,29 @@ def test_layers_are_built_at_once_and_all_are_trained(tensors: PlayTensors) -> N
         assert parameter.grad is not None, name
         assert torch.isfinite(parameter.grad).all(), name
         # the softmax over frames does not see a shift of all scores
-        assert parameter.grad.abs().max() > 0 or name == "network.temporal.score.bias", name
+        assert parameter.grad.abs().max() > 0 or name.endswith("temporal.score.bias"), name
+
+
+def test_the_parts_of_the_loss_are_logged_by_name(tensors: PlayTensors) -> None:
+    logged: dict[str, torch.Tensor] = {}
+    module = quiet(FULL)
+    module.log_dict = lambda named, **kwargs: logged.update(named)  # type: ignore[method-assign]
+    batch = as_tensors(tensors.pad(np.arange(len(tensors))))
+    loss = module.training_step(batch, 0)
+    assert set(logged) == {f"train_{part}" for part in ("loss", "pos_loss", "vel_loss", "acc_loss", "nll", "cov_loss")}
+    weights = {
+        "pos_loss": 1.0,
+        "vel_loss": FULL.velocity_loss_weight,
+        "acc_loss": FULL.acceleration_loss_weight,
+        "nll": FULL.likelihood_loss_weight,
+        "cov_loss": FULL.coverage_loss_weight,
+    }
+    whole = sum(weight * float(logged[f"train_{part}"].detach()) for part, weight in weights.items())
+    assert float(loss.detach()) == pytest.approx(whole, rel=1e-5)
+    module.knows_labels(0, 0)
+    logged.clear()
+    module.training_step(batch, 0)
+    assert "train_cov_loss" not in logged, "without labels it is no number to show"
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -228,7 +160,15 @@ def spec_of(folder: Path, settings: dict[str, Any], weeks: int = 2) -> TrainingS
         made.save(path / "tensors.safetensors")
         games += sorted({int(game) for game in made.game_id})
         inputs.append(SpecInput(key="nfl/play_tensors", partition=f"2023-w{week:02d}", version="v", path=str(path)))
-    split = Split("hash", train=tuple(games[0::3]), valid=tuple(games[1::3]), test=tuple(games[2::3]))
+    train, valid, test = (tuple(games[side::3]) for side in range(3))
+    split = Split(
+        "hash",
+        train=train,
+        valid=valid,
+        test=test,
+        folds=tuple(folds(games, 3)),
+        tuning_folds=tuple(folds([*train, *valid], 2)),
+    )
     split.save(folder / "split.json")
     inputs.append(SpecInput(key="nfl/split", version="v", path=str(folder)))
     return TrainingSpec(
@@ -249,12 +189,30 @@ def test_build_takes_each_side_from_the_split(tmp_path: Path) -> None:
     assert set(job.valid.source.tensors.game_id) == set(split["valid"])
 
 
+def test_build_takes_each_part_of_the_split(tmp_path: Path) -> None:
+    spec = spec_of(tmp_path, {"data": {"mirror": False}})
+    split = Split.load(tmp_path / "split.json")
+
+    def games(part: str) -> list[set[int]]:
+        job = build(spec.model_copy(update={"part": part}))
+        sides = [side for side in (job.train, job.valid) if side is not None]
+        return [set(side.source.tensors.game_id) for side in sides if isinstance(side, models.TorchPlays)]
+
+    assert games("fold:1") == [set(side) for side in split.folds[1]]
+    assert games("tuning:0") == [set(side) for side in split.tuning_folds[0]]
+    assert not set().union(*games("tuning:1")) & set(split.test), "tuning never sees a test game"
+    assert games("all") == [{*split.train, *split.valid, *split.test}], "no validation"
+    with pytest.raises(BadSpecError, match="3 folds"):
+        build(spec.model_copy(update={"part": "fold:3"}))
+
+
 @pytest.mark.parametrize(
     ("name", "value", "samples"),
     [("mirror", True, 2.0), ("earlier_starts_frames", [1, 2], 3.0)],
 )
 def test_every_data_setting_has_an_effect(tmp_path: Path, name: str, value: Any, samples: float) -> None:
-    assert set(DataSettings.model_fields) == {"mirror", "earlier_starts_frames", "weeks"}, "weeks chooses the inputs"
+    elsewhere = {"weeks", "evaluate_by", "position_noise_yards", "velocity_noise_yards_s"}
+    assert set(DataSettings.model_fields) == {"mirror", "earlier_starts_frames", *elsewhere}, "each has its own test"
     for case in ("plain", "changed"):
         (tmp_path / case).mkdir()
     plain = build(spec_of(tmp_path / "plain", {"data": {"mirror": False}}))
@@ -283,7 +241,7 @@ def test_validation_logs_the_metrics_of_the_whole_side(tensors: PlayTensors) -> 
     module._trainer = type("Alone", (), {"world_size": 1})()
     batch = tensors.pad(np.arange(len(tensors)))
     with torch.no_grad():
-        prediction = module(as_tensors(batch)).numpy()
+        prediction = module(as_tensors(batch))["positions"].numpy()
         module.on_validation_epoch_start()
         for part in (np.array([0, 1, 2, 3]), np.array([4, 5])):
             module.validation_step(as_tensors(tensors.pad(part)), 0)
@@ -294,13 +252,47 @@ def test_validation_logs_the_metrics_of_the_whole_side(tensors: PlayTensors) -> 
     )
 
 
-def test_edges_from_a_player_to_himself_are_zero(tensors: PlayTensors) -> None:
-    given = as_tensors(tensors.pad(np.arange(2)))
-    position, velocity = given["history"][:, :, -1, :2], given["history"][:, :, -1, 2:4]
-    edges = TrajectoryNetwork._edges(position, velocity, position + 1.0, given["player"])
-    assert edges.shape[-1] == EDGE_FEATURES
-    assert (torch.diagonal(edges, dim1=1, dim2=2) == 0).all()
-    assert edges.abs().amax((0, 1, 2)).min() > 0
+def validate(module: TrajectoryModule, tensors: PlayTensors, parts: list[np.ndarray]) -> dict[str, float]:
+    logged: dict[str, torch.Tensor] = {}
+    module.log_dict = lambda named, **kwargs: logged.update(named)  # type: ignore[method-assign]
+    module._trainer = type("Alone", (), {"world_size": 1})()
+    with torch.no_grad():
+        module.on_validation_epoch_start()
+        for part in parts:
+            module.validation_step(as_tensors(tensors.pad(part)), 0)
+        module.on_validation_epoch_end()
+    return {name: float(value) for name, value in logged.items()}
+
+
+def test_validation_of_modes_and_coverage_is_that_of_the_whole_side(tensors: PlayTensors) -> None:
+    module = quiet(FULL).eval()
+    found = validate(module, tensors, [np.array([0, 1, 2, 3]), np.array([4, 5])])
+    batch = as_tensors(tensors.pad(np.arange(len(tensors))))
+    with torch.no_grad():
+        said = module(batch)
+    mask, target = batch["target_mask"], batch["target"]
+    mixture = torch.distributions.MixtureSameFamily(
+        torch.distributions.Categorical(said["mode_probability"][:, :, None].expand(-1, -1, mask.shape[2], -1)),
+        torch.distributions.Independent(
+            torch.distributions.Normal(said["modes"].transpose(2, 3), said["mode_scale"].transpose(2, 3)), 1
+        ),
+    )
+    assert found["val_nll"] == pytest.approx(float(-mixture.log_prob(target)[mask].mean()), rel=1e-4)
+    paths = (said["modes"] - target[:, :, None]).norm(dim=-1) * mask[:, :, None]
+    assert found["val_min_ade"] == pytest.approx(float(paths.sum(-1).amin(-1).sum() / mask.sum()), rel=1e-4)
+    known = batch["coverage"] >= 0
+    right = ((said["man_probability"] > 0.5) == (batch["coverage"] == 1))[known].float().mean()
+    assert found["val_cov_acc"] == pytest.approx(float(right))
+    cross_entropy = torch.nn.functional.binary_cross_entropy(
+        said["man_probability"][known], batch["coverage"][known].float()
+    )
+    assert found["val_cov_loss"] == pytest.approx(float(cross_entropy), rel=1e-4)
+
+
+def test_without_labels_nothing_is_said_of_coverage(tensors: PlayTensors) -> None:
+    module = quiet(SMALL, labels=0).eval()
+    assert module.network.outputs == ("positions",)
+    assert "val_cov_acc" not in validate(module, tensors, [np.arange(len(tensors))])
 
 
 @pytest.mark.slow
@@ -336,7 +328,7 @@ def test_two_processes_train_as_one(tmp_path: Path) -> None:
     module = models.load(tmp_path / "last")
     batch = job.valid.source.batch(np.arange(len(job.valid)))
     with torch.no_grad():
-        prediction = module(as_tensors(batch)).numpy()
+        prediction = module(as_tensors(batch))["positions"].numpy()
     alone = metrics.summarise(metrics.play_errors(prediction, batch["target"], batch["target_mask"]))
     for name, value in alone.items():
         assert first["metrics"][f"val_{name}"] == pytest.approx(float(value), rel=1e-5), name
