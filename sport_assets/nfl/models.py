@@ -18,7 +18,8 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from sport_assets.nfl import losses
-from sport_assets.nfl.baselines import FRAME_SECONDS, VELOCITY_X
+from sport_assets.nfl.augmentation import vary
+from sport_assets.nfl.baselines import FRAME_SECONDS
 from sport_assets.nfl.batches import PlaySource
 from sport_assets.nfl.metrics import MISS_YARDS
 from sport_assets.nfl.network import Forecast, TrajectoryNetwork
@@ -101,8 +102,8 @@ class TrajectoryModule(pl.LightningModule):
 
     def training_step(self, batch: TorchBatch, batch_idx: int) -> Tensor:
         """The weighted losses of one batch, averaged over the members."""
-        noisy = self._with_noise(batch)
-        said = [self._losses(one, batch) for one in self.network.forecasts(*(noisy[name] for name in INPUTS))]
+        batch = vary(batch, self.data_settings)
+        said = [self._losses(one, batch) for one in self.network.forecasts(*(batch[name] for name in INPUTS))]
         parts = {name: torch.stack([one[name] for one in said]).mean() for name in said[0]}
         weights = {
             "pos_loss": 1.0,
@@ -132,18 +133,6 @@ class TrajectoryModule(pl.LightningModule):
         if forecast.man_logit is not None:
             found["cov_loss"] = losses.coverage_loss(forecast.man_logit, batch["coverage"])
         return found
-
-    def _with_noise(self, batch: TorchBatch) -> TorchBatch:
-        """The batch with measurement noise on the observed past, drawn from torch's generator."""
-        scales = (self.data_settings.position_noise_yards, self.data_settings.velocity_noise_yards_s)
-        if not any(scales):
-            return batch
-        history = batch["history"].clone()
-        seen = batch["observed"][..., None].to(history.dtype)
-        for first, scale in zip((0, VELOCITY_X), scales, strict=True):
-            part = history[..., first : first + 2]
-            history[..., first : first + 2] = part + scale * torch.randn_like(part) * seen
-        return {**batch, "history": history}
 
     def on_validation_epoch_start(self) -> None:
         """Forget the sums of the last validation."""

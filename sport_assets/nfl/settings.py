@@ -93,6 +93,9 @@ class DataSettings(BaseModel):
     earlier_starts_frames: tuple[Annotated[int, Field(ge=1, le=10)], ...] = Field(
         default=(), description="also train on forecasts started this many frames before the throw, each 1 to 10"
     )
+    rotation_degrees: float = Field(
+        default=0.0, ge=0.0, le=180.0, description="turn each play in training by up to this about the landing point"
+    )
     position_noise_yards: float = Field(
         default=0.0, ge=0.0, description="standard deviation of noise on each past position, in training"
     )
