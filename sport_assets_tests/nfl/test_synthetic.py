@@ -251,6 +251,49 @@ def test_coverage_shows_in_the_movement(season: tuple[pl.DataFrame, ...]) -> Non
     assert man < 0.8 * zone  # type: ignore[operator]
 
 
+def ranked_right(score: np.ndarray, positive: np.ndarray) -> float:
+    """AUC: how often one that is positive has a higher score than one that is not."""
+    ranks = np.argsort(np.argsort(score)) + 1
+    many = int(positive.sum())
+    return float((ranks[positive].sum() - many * (many + 1) / 2) / (many * (len(score) - many)))
+
+
+def test_coverage_can_be_told_before_the_throw_but_not_always(season: tuple[pl.DataFrame, ...]) -> None:
+    """By how near defenders stay to receivers and how much they look at the passer, with no frame after the throw."""
+    tracking, _, supplementary = season
+    play, moment = ["game_id", "play_id"], ["game_id", "play_id", "frame_id"]
+    late = tracking.filter(pl.col("frame_id") > pl.col("frame_id").max().over(play) - 10)
+    defence = late.filter(pl.col("player_side") == "Defense").select(*PLAYER, "frame_id", "x", "y", "o")
+    role = pl.col("player_role")
+    routes = late.filter(role.is_in(["Targeted Receiver", "Other Route Runner"])).select(*moment, "x", "y")
+    passer = late.filter(role == "Passer").select(*moment, "x", "y")
+    away = ((pl.col("x") - pl.col("x_r")) ** 2 + (pl.col("y") - pl.col("y_r")) ** 2).sqrt()
+    gap = defence.join(routes, on=moment, suffix="_r").group_by(*PLAYER, "frame_id").agg(gap=away.min())
+    looking = (
+        pl.col("o").radians().sin() * (pl.col("x_r") - pl.col("x"))
+        + pl.col("o").radians().cos() * (pl.col("y_r") - pl.col("y"))
+    ) / away
+    look = defence.join(passer, on=moment, suffix="_r").select(*PLAYER, "frame_id", look=looking)
+    found = gap.join(look, on=[*PLAYER, "frame_id"]).group_by(play).agg(pl.col("gap", "look").mean())
+    charted = found.join(supplementary, on=play).filter(pl.col("team_coverage_man_zone").is_not_null())
+    man = (charted["team_coverage_man_zone"] == "MAN_COVERAGE").to_numpy()
+    near, elsewhere = (-charted[name].to_numpy() for name in ("gap", "look"))
+    assert ranked_right(near, man) > 0.6
+    assert ranked_right(elsewhere, man) > 0.65
+    both = near / near.std() + elsewhere / elsewhere.std()
+    assert 0.75 < ranked_right(both, man) < 0.95
+
+
+def test_coverage_is_charted_for_most_plays_and_mostly_zone(season: tuple[pl.DataFrame, ...]) -> None:
+    charted = season[2].select("team_coverage_man_zone", "team_coverage_type")
+    assert charted["team_coverage_man_zone"].is_null().equals(charted["team_coverage_type"].is_null())
+    known = charted.drop_nulls()
+    assert 0.9 < len(known) / len(charted) < 1.0
+    assert 0.65 < (known["team_coverage_man_zone"] == "ZONE_COVERAGE").mean() < 0.78  # type: ignore[operator]
+    man = known["team_coverage_type"].str.ends_with("_MAN")
+    assert man.equals(known["team_coverage_man_zone"] == "MAN_COVERAGE")
+
+
 def errors(tracking: pl.DataFrame, targets: pl.DataFrame) -> dict[str, np.ndarray]:
     """Distances of simple forecasts from the truth, one per output row; `frame` is the output frame."""
     ordered = tracking.sort(*PLAYER, "frame_id").with_columns(

@@ -60,7 +60,7 @@ def assign(rng: np.random.Generator, plays: Plays, receivers: Floats) -> Jobs:
     corner = np.zeros((count, 8), dtype=np.bool_)
     pools = {"CB": plays.corners, "S": plays.safeties, "LB": plays.linebackers}
     for name, jobs in _COVERAGES.items():
-        rows = plays.coverage == name
+        rows = plays.played == name
         groups = [job[0] for job in jobs]
         for slot, (group, who, deep, side) in enumerate(jobs):
             places[rows, slot] = pools[group][rows, groups[:slot].count(group)]
@@ -77,10 +77,15 @@ def assign(rng: np.random.Generator, plays: Plays, receivers: Floats) -> Jobs:
     pulled = plays.ball_y[:, None] + 0.8 * (anchor[..., 1] - plays.ball_y[:, None])
     start_y = np.where(man >= 0, mark_y, np.where(corner, 0.7 * near_y + 0.3 * anchor[..., 1], pulled))
     backfield = np.abs(start_y - plays.ball_y[:, None]) < 4
-    press = (man >= 0) & (rng.random((count, 8)) < 0.3) & ~backfield
+    # A disguise: man defenders stand off and inside as if they had a zone, short zones stand over a receiver.
+    disguised = np.repeat(plays.disguised[:, None], 8, 1)
+    over = disguised & (man < 0) & (depth < 13)
+    start_y = np.where(over, 0.8 * near_y + 0.2 * start_y, start_y)
+    press = np.where(man >= 0, ~disguised, over) & (rng.random((count, 8)) < 0.3) & ~backfield
     start_depth = np.where(press, 1.6, first + rng.normal(0, 0.9, (count, 8)))
     inside = np.where(start_y >= plays.ball_y[:, None], -1.0, 1.0)
-    start_y = start_y + np.where(man >= 0, inside * 0.8, 0.0) + rng.normal(0, 0.4, (count, 8))
+    leverage = np.where(man < 0, 0.0, np.where(disguised, 2.5, 0.8))
+    start_y = start_y + inside * leverage + rng.normal(0, 0.4, (count, 8))
     start_x = np.minimum(plays.yardline[:, None] + np.maximum(start_depth, 1.2), 117.0)
     start = np.stack([start_x, np.clip(start_y, 2.0, 51.3)], -1)
     return Jobs(places=places, man=man, anchor=anchor, deep=depth >= 13, start=start)
@@ -104,6 +109,9 @@ def cover(
     cushion = np.clip(0.45 * (p[..., 0] - expected[..., 0]), 0.4, 4.0)
     mark = expected + np.stack([cushion, inside * leverage], -1)
     follow = man_v + (mark - p) / 0.65
+    # Off coverage backs up, and does not come to a receiver who comes anyway.
+    coming = (mark[..., 0] < p[..., 0]) & (man_v[..., 0] > 1.0)
+    follow[..., 0] = np.where(coming, np.maximum(follow[..., 0], 0.35 * man_v[..., 0]), follow[..., 0])
     # A man in the backfield is met, not chased: stay over him until he declares.
     hold = (man_p[..., 0] < plays.yardline[:, None] - 1.0)[..., None]
     meet = np.stack([0.3 * (plays.yardline[:, None] + 3.5 - p[..., 0]), 0.9 * (expected[..., 1] - p[..., 1])], -1)

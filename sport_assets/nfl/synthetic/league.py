@@ -150,6 +150,10 @@ COVERAGE_SHARE = {
     "COVER_3_ZONE": 0.317, "COVER_1_MAN": 0.227, "COVER_4_ZONE": 0.164, "COVER_2_ZONE": 0.131,
     "COVER_6_ZONE": 0.099, "COVER_0_MAN": 0.042, "COVER_2_MAN": 0.018, "PREVENT": 0.002,
 }  # fmt: skip
+# What keeps coverage from being told with certainty: charters and defences that err, and defences that deceive.
+PLAYED_OTHERWISE_SHARE = 0.07  # charted man and played as zone, or the reverse: a zone that matches, a broken play
+DISGUISED_SHARE = 0.25  # lined up as for the other kind
+UNCHARTED_SHARE = 0.03
 DROPBACKS = (
     "TRADITIONAL", "SCRAMBLE", "DESIGNED_ROLLOUT_RIGHT", "DESIGNED_ROLLOUT_LEFT",
     "SCRAMBLE_ROLLOUT_RIGHT", "SCRAMBLE_ROLLOUT_LEFT",
@@ -173,7 +177,10 @@ class Plays:
     alignment: Texts
     strong_side: Floats  # +1 or -1 along y
     formation: Texts
-    coverage: Texts
+    coverage: Texts  # as it will be charted
+    played: Texts  # as the defence plays it: on some plays the other kind
+    disguised: npt.NDArray[np.bool_]
+    charted: npt.NDArray[np.bool_]  # whether anybody will have charted it
     dropback: Texts
     play_action: npt.NDArray[np.bool_]
     defenders: Ints  # tracked defenders, 6..8
@@ -194,6 +201,23 @@ def _pick(rng: np.random.Generator, plays: int, positions: tuple[str, ...], coun
     return places[order[:, :count]].astype(np.int64)
 
 
+def is_man(coverage: Texts) -> npt.NDArray[np.bool_]:
+    """Whether each coverage is man coverage; every other one is zone."""
+    return np.asarray(np.char.endswith(coverage, "MAN"))
+
+
+def _played(rng: np.random.Generator, coverage: Texts) -> Texts:
+    """The coverage that is played: mostly the charted one, else one of the other kind."""
+    names, shares = np.array(list(COVERAGE_SHARE)), np.array(list(COVERAGE_SHARE.values()))
+    otherwise = rng.random(len(coverage)) < PLAYED_OTHERWISE_SHARE
+    man = is_man(coverage)
+    for kind in (True, False):
+        share = np.where(is_man(names) == kind, shares, 0.0)
+        other = rng.choice(names, len(coverage), p=share / share.sum())
+        coverage = np.where(otherwise & (man != kind), other, coverage)
+    return coverage
+
+
 def plays(rng: np.random.Generator, week_games: Games, count: int) -> Plays:
     """`count` pass plays, spread evenly over the week's games in order of `play_id`."""
     of_game = np.sort(np.arange(count) % len(week_games.game_id))
@@ -208,8 +232,10 @@ def plays(rng: np.random.Generator, week_games: Games, count: int) -> Plays:
     yardline = np.where(rng.random(count) < 0.08, 35, yardline)
     alignment = rng.choice(list(ALIGNMENTS), count, p=_ALIGNMENT_SHARE)
     coverage = rng.choice(list(COVERAGE_SHARE), count, p=list(COVERAGE_SHARE.values()))
+    deception = rng.spawn(1)[0]  # a stream of its own
+    played = _played(deception, coverage)
     defenders = rng.choice((6, 7, 8), count, p=(0.18, 0.55, 0.27))
-    defenders = np.where(coverage == "COVER_2_MAN", np.maximum(defenders, 7), defenders)
+    defenders = np.where(played == "COVER_2_MAN", np.maximum(defenders, 7), defenders)
     receivers = np.ones((count, 5), dtype=np.bool_)
     receivers[alignment == "2x1", 3] = False
     backs, ends = _pick(rng, count, ("RB", "FB"), 1), _pick(rng, count, ("TE",), 2)
@@ -239,6 +265,9 @@ def plays(rng: np.random.Generator, week_games: Games, count: int) -> Plays:
         strong_side=np.where(rng.random(count) < 0.5, 1.0, -1.0),
         formation=np.where(empty, "EMPTY", formation),
         coverage=coverage,
+        played=played,
+        disguised=deception.random(count) < DISGUISED_SHARE,
+        charted=deception.random(count) >= UNCHARTED_SHARE,
         dropback=rng.choice(DROPBACKS, count, p=_DROPBACK_SHARE),
         play_action=rng.random(count) < 0.21,
         defenders=defenders.astype(np.int64),

@@ -142,16 +142,18 @@ def _facing(
     rng: np.random.Generator, position: Floats, velocity: Floats, jobs: Jobs, target: Ints, before: Ints
 ) -> Floats:
     """Where the shoulders point, degrees clockwise from +y: the way of running, mixed with what a player
-    watches."""
+    watches: the passer his target, a man defender more or less his man, all others the passer."""
     frames, count = position.shape[:2]
     watch = position[:, :, :1] - position  # everyone knows where the passer is
     watch[:, :, 0] = position[:, np.arange(count), target + 1] - position[:, :, 0]
+    man = np.take_along_axis(position, np.maximum(jobs.man, 0)[None, ..., None] + 1, 2) - position[:, :, 6:]
+    habits = rng.spawn(1)[0]
+    on_man = np.where(jobs.man >= 0, habits.uniform(0.4, 1.0, jobs.man.shape), 0.0)[..., None]
+    watch[:, :, 6:] = on_man * unit(man) + (1 - on_man) * unit(watch[:, :, 6:])
     speed = np.linalg.norm(velocity, axis=-1)
-    zone = np.concatenate([np.zeros((count, 6)), (jobs.man < 0) * 1.0], axis=1)
     eyes = np.full((count, 14), 0.25)
     eyes[:, 0] = 2.5
-    eyes[:, 6:] = 0.45
-    eyes = eyes + 0.9 * zone
+    eyes[:, 6:] = np.where(jobs.man < 0, 1.35, 0.6) * habits.uniform(0.4, 1.4, jobs.man.shape)
     heading = unit(velocity) * np.minimum(speed / 3.0, 1.0)[..., None] + unit(watch) * eyes[..., None]
     facing = np.empty((frames, count, 14))
     current = unit(heading[0] + rng.normal(0, 0.1, heading[0].shape))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from sport_assets.nfl.synthetic.league import TEAMS, Games, Plays, Rosters
+from sport_assets.nfl.synthetic.league import TEAMS, Games, Plays, Rosters, is_man
 from sport_assets.nfl.synthetic.movement import Movement
 
 SUPPLEMENTARY_COLUMNS = (
@@ -28,6 +28,11 @@ SUPPLEMENTARY_COLUMNS = (
 
 def named(codes: np.ndarray, names: tuple[str, ...]) -> pl.Series:
     return pl.Series(names).gather(codes)
+
+
+def _known(texts: np.ndarray, known: np.ndarray) -> pl.Series:
+    """The texts, missing where they are not known."""
+    return pl.Series(texts.tolist(), dtype=pl.String).set(pl.Series(~known), None)
 
 
 def supplementary_table(
@@ -76,7 +81,7 @@ def supplementary_table(
     depth = np.where(length >= 16, "deep", "short")
     across = (movement.landing[:, 1] - plays.ball_y) / 6.0
     where = np.where(across > 1, "left", np.where(across < -1, "right", "middle"))
-    man = np.char.endswith(plays.coverage, "MAN")
+    coverage = np.where(is_man(plays.coverage), "MAN_COVERAGE", "ZONE_COVERAGE")
     right, left = np.char.endswith(plays.dropback, "RIGHT"), np.char.endswith(plays.dropback, "LEFT")
     rollout = np.select([right, left], ["OUTSIDE_RIGHT", "OUTSIDE_LEFT"], "INSIDE_BOX")
     six = lambda values: np.round(values, 6) + 0.0  # noqa: E731
@@ -110,8 +115,8 @@ def supplementary_table(
         "dropback_distance": np.round(movement.dropback_distance, 2),
         "pass_location_type": rollout.tolist(),
         "defenders_in_the_box": 11 - plays.defenders + rng.integers(1, 4, count),
-        "team_coverage_man_zone": np.where(man, "MAN_COVERAGE", "ZONE_COVERAGE").tolist(),
-        "team_coverage_type": plays.coverage.tolist(),
+        "team_coverage_man_zone": _known(coverage, plays.charted),
+        "team_coverage_type": _known(plays.coverage, plays.charted),
         "penalty_yards": pl.Series([None] * count, dtype=pl.Int64),
         "pre_penalty_yards_gained": gained,
         "yards_gained": gained,
