@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from sport_assets.nfl.baselines import ROLE_TARGETED_RECEIVER
 from sport_assets.nfl.tensors import PLAY_FEATURES, PLAYER_FEATURES
 
 YARDS = 10.0
@@ -19,7 +20,8 @@ SECONDS = 3.0
 
 FIELD_LENGTH_YARDS = 120.0
 FIELD_WIDTH_YARDS = 53.3
-NODE_GEOMETRY = 17
+NODE_GEOMETRY = 19
+RECEIVER_GEOMETRY = 10
 EDGE_FEATURES = 10
 YARDLINE = PLAY_FEATURES.index("absolute_yardline_number")
 OFFENSE = PLAYER_FEATURES.index("side_offense")
@@ -61,12 +63,37 @@ def node_geometry(
         gap / YARDS,
         gap_distance / YARDS,
         landing / duration_s / YARDS,
+        (landing / duration_s - velocity) / YARDS,
         (duration_s / SECONDS).expand_as(distance),
         (position[..., :1] - yardline) / YARDS,
         (position[..., 1:] - half_width) / half_width,
         (FIELD_LENGTH_YARDS - position[..., :1]) / FIELD_LENGTH_YARDS,
     ]
     return torch.cat(features, -1)
+
+
+def receiver_geometry(
+    position: Tensor, velocity: Tensor, end: Tensor, landing: Tensor, player: Tensor, player_mask: Tensor
+) -> Tensor:
+    """Each player [B, A, RECEIVER_GEOMETRY] against the targeted receiver: gaps now and at the end, relative velocity.
+
+    position, velocity, end (the baseline's last position) [B, A, 2]; landing [B, 1, 2]: where the ball comes down;
+    player [B, A, S]; player_mask [B, A]. All zero in a play without a targeted receiver.
+    """
+    targeted = (player[..., ROLE_TARGETED_RECEIVER] * player_mask)[..., None]
+    exists = targeted.sum(1, keepdim=True).clamp(max=1.0)
+
+    def receivers(values: Tensor) -> Tensor:
+        return (targeted * values).sum(1, keepdim=True)
+
+    def length(values: Tensor) -> Tensor:
+        return values.square().sum(-1, keepdim=True).add(1e-6).sqrt()
+
+    now = (receivers(position) - position) / YARDS
+    speed = (receivers(velocity) - velocity) / YARDS
+    later = (receivers(end) - end) / YARDS
+    missed = ((landing - receivers(end)) / YARDS).expand_as(now)
+    return torch.cat([now, speed, later, length(now), length(later), missed], -1) * exists
 
 
 def edge_geometry(position: Tensor, velocity: Tensor, end: Tensor, player: Tensor) -> Tensor:

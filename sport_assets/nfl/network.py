@@ -14,9 +14,18 @@ import torch
 from torch import Tensor, nn
 
 from sport_assets.nfl import baselines
-from sport_assets.nfl.geometry import EDGE_FEATURES, NODE_GEOMETRY, OFFENSE, YARDS, edge_geometry, node_geometry
-from sport_assets.nfl.geometry import past_channels as past_of
-from sport_assets.nfl.layers import GraphBlock, TemporalEncoder
+from sport_assets.nfl.geometry import (
+    EDGE_FEATURES,
+    NODE_GEOMETRY,
+    OFFENSE,
+    RECEIVER_GEOMETRY,
+    YARDS,
+    edge_geometry,
+    node_geometry,
+    past_channels,
+    receiver_geometry,
+)
+from sport_assets.nfl.layers import EdgeEncoder, GraphBlock, PastEncoder
 from sport_assets.nfl.physics import LANDING, PhysicsBaseline
 from sport_assets.nfl.settings import ModelSettings
 from sport_assets.nfl.tensors import PLAY_FEATURES, PLAYER_FEATURES
@@ -61,10 +70,12 @@ class TrajectoryMember(nn.Module):
         self.settings = settings
         width = settings.hidden_dim
         self.physics = PhysicsBaseline()
-        self.temporal = TemporalEncoder(settings)
+        self.past = PastEncoder(settings)
         play_width = len(PLAY_FEATURES) - PRE_THROW_FEATURES if settings.use_context else 0
-        self.nodes = nn.Linear(NODE_GEOMETRY + len(PLAYER_FEATURES) + play_width, width)
-        self.blocks = nn.ModuleList(GraphBlock(settings, EDGE_FEATURES) for _ in range(settings.graph_layers))
+        self.nodes = nn.Linear(NODE_GEOMETRY + RECEIVER_GEOMETRY + len(PLAYER_FEATURES) + play_width, width)
+        self.edges = EdgeEncoder(EDGE_FEATURES, settings.edge_dim)
+        edge_width = EDGE_FEATURES + settings.edge_dim
+        self.blocks = nn.ModuleList(GraphBlock(settings, edge_width) for _ in range(settings.graph_layers))
         self.norm = nn.LayerNorm(width)
         last = nn.Linear(width, 2 * settings.basis)
         self.decoder = nn.Sequential(nn.Linear(width, width), nn.GELU(), last)
@@ -92,12 +103,16 @@ class TrajectoryMember(nn.Module):
         duration_s = frames.to(history.dtype).clamp(min=1.0)[:, None, None] * baselines.FRAME_SECONDS
         landing = play[:, None, LANDING] - position
 
-        encoded = self.temporal(past_of(history, observed, position), observed)
-        parts = [node_geometry(position, velocity, acceleration, age_s, end, landing, duration_s, play), player]
+        encoded = self.past(past_channels(history, observed, position), observed)
+        parts = [
+            node_geometry(position, velocity, acceleration, age_s, end, landing, duration_s, play),
+            receiver_geometry(position, velocity, position + end, play[:, None, LANDING], player, player_mask),
+            player,
+        ]
         if self.settings.use_context:
             parts.append(self._context(play)[:, None].expand(-1, player.shape[1], -1))
         hidden = encoded + self.nodes(torch.cat(parts, -1))
-        edges = edge_geometry(position, velocity, position + end, player)
+        edges = self.edges(edge_geometry(position, velocity, position + end, player))
         for block in self.blocks:
             hidden = block(hidden, edges, player_mask)
         hidden = self.dropout(self.norm(hidden))

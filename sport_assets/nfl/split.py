@@ -214,12 +214,12 @@ def leakage_check(
     everything = {game for games in sides.values() for game in games}
     checked = len(everything)
     learning = everything - set(sides["test"])
-    for kind, parts, games in (("fold", split.folds, everything), ("tuning_fold", split.tuning_folds, learning)):
+    for kind, parts, whole in (("fold", split.folds, everything), ("tuning_fold", split.tuning_folds, learning)):
         for number, (train, valid) in enumerate(parts):
             blame(f"game_on_two_sides_of_a_{kind}", set(train) & set(valid), fold=number)
-            blame(f"game_out_of_place_in_a_{kind}", (set(train) | set(valid)) - games, fold=number)
+            blame(f"game_out_of_place_in_a_{kind}", (set(train) | set(valid)) - whole, fold=number)
         held_out = Counter(game for _, valid in parts for game in set(valid))
-        blame(f"game_not_held_out_once_by_a_{kind}", {game for game in games if parts and held_out[game] != 1})
+        blame(f"game_not_held_out_once_by_a_{kind}", {game for game in whole if parts and held_out[game] != 1})
     if isinstance(plays, pl.DataFrame):
         present = {int(game) for game in plays["game_id"].unique()}
         blame("game_on_no_side", present - everything)

@@ -3,11 +3,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from torch_geometric.nn import GATv2Conv
+from torch_geometric.nn import TransformerConv
 
 from sport_assets.nfl import baselines, models
 from sport_assets.nfl.geometry import EDGE_FEATURES, edge_geometry
-from sport_assets.nfl.layers import DenseGATv2, TemporalEncoder
+from sport_assets.nfl.layers import DenseTransformerConv, PastEncoder
 from sport_assets.nfl.models import as_tensors
 from sport_assets.nfl.network import TrajectoryMember, TrajectoryNetwork
 from sport_assets.nfl.settings import ModelSettings
@@ -43,16 +43,14 @@ def run(network: TrajectoryNetwork, batch: baselines.Batch) -> torch.Tensor:
 def test_dense_attention_equals_pytorch_geometric() -> None:
     torch.manual_seed(1)
     players = [5, 1, 8]
-    dense = DenseGATv2(channels=12, heads=3, edge_features=4)
-    torch.nn.init.normal_(dense.bias)
-    sparse = GATv2Conv(12, 4, heads=3, edge_dim=4, add_self_loops=False)
+    dense = DenseTransformerConv(channels=12, heads=3, edge_features=4)
+    sparse = TransformerConv(12, 4, heads=3, edge_dim=4, root_weight=False)
     with torch.no_grad():
-        for ours, theirs in ((dense.source, sparse.lin_l), (dense.destination, sparse.lin_r)):
+        pairs = ((dense.query, sparse.lin_query), (dense.key, sparse.lin_key), (dense.value, sparse.lin_value))
+        for ours, theirs in pairs:
             theirs.weight.copy_(ours.weight)
             theirs.bias.copy_(ours.bias)
         sparse.lin_edge.weight.copy_(dense.edge.weight)
-        sparse.att.copy_(dense.attention[None])
-        sparse.bias.copy_(dense.bias)
     nodes, edges = torch.randn(3, 8, 12), torch.randn(3, 8, 8, 4)
     mask = torch.arange(8) < torch.tensor(players)[:, None]
     found = dense(nodes, edges, mask)
@@ -134,16 +132,17 @@ def test_every_input_reaches_the_prediction(tensors: PlayTensors) -> None:
         assert (run(network, changed) - before).abs().max() > 1e-6, (name, channel)
 
 
-def test_positions_of_frames_in_the_past_are_the_same_for_every_play(tensors: PlayTensors) -> None:
+def test_the_past_is_read_in_order_and_only_where_it_was_seen() -> None:
     torch.manual_seed(0)
-    encoder = TemporalEncoder(SMALL).double()
-    past = torch.randn(1, 1, 20, 8, dtype=torch.float64).expand(3, 2, 20, 8).clone()
-    past[0] += 1.0
-    seen = torch.ones(3, 2, 20, dtype=torch.bool)
-    codes = encoder(past, seen)
-    torch.testing.assert_close(codes[1], codes[2])
-    torch.testing.assert_close(codes[1], encoder(past[1:], seen[1:])[0])
-    assert not torch.allclose(codes[1], encoder(past.flip(2), seen)[1])
+    encoder = PastEncoder(SMALL).double()
+    past = torch.randn(1, 2, 20, 8, dtype=torch.float64)
+    seen = torch.ones(1, 2, 20, dtype=torch.bool)
+    assert not torch.allclose(encoder(past, seen), encoder(past.flip(2), seen))
+    seen[0, 0, -4] = False
+    spoilt = past.clone()
+    spoilt[0, 0, -4] = 7.0
+    spoilt[:, :, : 20 - SMALL.past_frames] = 9.0
+    assert torch.equal(encoder(past, seen), encoder(spoilt, seen))
 
 
 def test_edges_from_a_player_to_himself_are_zero(tensors: PlayTensors) -> None:
