@@ -24,7 +24,7 @@ from safetensors.numpy import load_file, save_file
 
 BATCHES = (1, 32, 64, 128)
 PLAYERS = (13, 22)
-SECONDS = 1.5
+SECONDS = 0.7
 """CPU time of a measurement."""
 
 GOAL = 2_000
@@ -43,14 +43,14 @@ def main() -> None:
         _prepare(Path(folder))
         print(f"plays per CPU-second (goal {GOAL:,} at {BATCHES[1]} and more); load {os.getloadavg()[0]:.1f}")
         for variant, title in VARIANTS.items():
-            idle = _run(variant, folder, "idle")["peak_mb"]
             for players in PLAYERS:
                 found = _run(variant, folder, str(players))
                 rates = ", ".join(f"{rate:,.0f} at {batch}" for batch, rate in found["rates"].items())
                 warm = f"; first calls took {found['warm_s']:.1f} s" if found["warm_s"] > 1 else ""
+                more = found["peak_mb"] - found["loaded_mb"]
                 print(
-                    f"    {title}, {players} players: {rates}{warm}; "
-                    f"peak {found['peak_mb']:.0f} MB, of which {found['peak_mb'] - idle:.0f} above the loaded model"
+                    f"    {title}, {players} players: {rates}{warm}; peak {found['peak_mb']:.0f} MB, "
+                    f"{more:.0f} more than with the model just loaded"
                 )
 
 
@@ -108,11 +108,10 @@ def _run(variant: str, folder: str, players: str) -> dict[str, Any]:
 
 
 def _child(variant: str, folder: Path, players: str) -> dict[str, Any]:
-    """Measures one variant in this process; with ``idle`` it only loads the model."""
+    """Measures one variant in this process."""
     predict = _predictor(variant, folder)
-    if players == "idle":
-        return {"peak_mb": _peak_mb()}
     inputs = load_file(folder / f"{players}.batch")
+    loaded_mb = _peak_mb()
     rates, warm_s = {}, 0.0
     for batch in BATCHES:
         run = predict({name: value[:batch] for name, value in inputs.items()})
@@ -121,7 +120,7 @@ def _child(variant: str, folder: Path, players: str) -> dict[str, Any]:
         warm_s += time.perf_counter() - began
         run()
         rates[batch] = batch / _seconds(run)
-    return {"rates": rates, "warm_s": warm_s, "peak_mb": _peak_mb()}
+    return {"rates": rates, "warm_s": warm_s, "peak_mb": _peak_mb(), "loaded_mb": loaded_mb}
 
 
 def _seconds(run: Callable[[], object]) -> float:
