@@ -39,7 +39,7 @@ from sport_assets.training.progress import Progress, Reporter
 from sport_assets.training.resume import Resume, StateFileIO, StopRequest, find_checkpoint, in_loop
 from sport_assets.training.spec import TrainerSettings, TrainingSpec, published_digest
 from sport_assets.training.state import pack, read_structure, unpack, unseal
-from sport_assets.training.strategies import missing_for
+from sport_assets.training.strategies import keeps_optimizer, make_strategy, missing_for
 
 
 @dataclass
@@ -105,7 +105,7 @@ def fit(
     """
     settings = spec.trainer_settings
     accelerator, devices = device_of(spec)
-    missing = missing_for(settings.strategy, accelerator)
+    missing = missing_for(settings.strategy, accelerator, spec.wanted_precision)
     if missing is not None:
         raise BadSpecError(missing)
     precision = spec.wanted_precision
@@ -119,7 +119,7 @@ def fit(
     monitor_name, mode = _monitored(spec, job)
 
     continued = _continued_folder(spec)
-    checkpoint = find_checkpoint(work, reporter.warning)
+    checkpoint = find_checkpoint(work, reporter.warning) if keeps_optimizer(settings.strategy) else None
     from_finished = checkpoint is None and continued is not None
     averaging = None if settings.weight_averaging is None else WeightAveraging(settings.weight_averaging)
     monitor = Monitor(
@@ -157,7 +157,7 @@ def fit(
         accelerator=accelerator,
         devices=devices,
         num_nodes=settings.num_nodes,
-        strategy=settings.strategy,
+        strategy=make_strategy(settings.strategy),
         precision=precision,  # type: ignore[arg-type]
         max_epochs=settings.max_epochs,
         min_epochs=settings.min_epochs,
@@ -297,7 +297,14 @@ def _check_continuation(folder: Path, spec: TrainingSpec) -> None:
             f"the training to continue has {epochs} epochs already; set training.max_epochs above that "
             f"(it is {max_epochs}, counted from the first training's start)"
         )
-    part = json.loads((folder / SPEC).read_text(encoding="utf-8")).get("part", "split")
+    theirs = json.loads((folder / SPEC).read_text(encoding="utf-8"))
+    for strategy in (theirs["settings"]["training"]["strategy"], spec.trainer_settings.strategy):
+        if not keeps_optimizer(strategy):
+            raise BadSpecError(
+                f"a training with strategy {strategy} keeps no optimizer state, so none goes on from it or with it: "
+                "train anew, or use strategy ddp for both"
+            )
+    part = theirs.get("part", "split")
     if part != spec.part:
         raise BadSpecError(
             f"the training to continue read the part {part!r} of its data, this one reads {spec.part!r}: what it holds "
@@ -325,4 +332,5 @@ def _quieten() -> None:
     for name in ("pytorch_lightning", "lightning_fabric", "pytorch_lightning.utilities.rank_zero"):
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    warnings.filterwarnings("ignore", message=".*have no `val_dataloader`.*")  # a final fit on everything
     warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)

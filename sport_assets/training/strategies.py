@@ -7,6 +7,7 @@ imports this module), the loop.
 from __future__ import annotations
 
 import importlib.util
+from typing import Any
 
 STRATEGIES = (
     "auto",
@@ -35,12 +36,31 @@ def known_strategy(name: str) -> str:
     raise ValueError(f"{said}; use one of {', '.join(STRATEGIES)}")
 
 
-def missing_for(name: str, accelerator: str) -> str | None:
-    """What this machine lacks for a strategy, with the remedy, or None. `accelerator` is `cpu` or `cuda`."""
+def keeps_optimizer(name: str) -> bool:
+    """Whether its working checkpoints hold the optimizer's state, so that a training can go on from them."""
+    return not name.startswith("deepspeed")
+
+
+def make_strategy(name: str) -> Any:
+    """What Lightning's trainer takes: the name, or DeepSpeed as it is used here."""
+    if not name.startswith("deepspeed"):
+        return name
+    from sport_assets.training.deepspeed_strategy import SealedDeepSpeed
+
+    return SealedDeepSpeed(name)
+
+
+def missing_for(name: str, accelerator: str, precision: str = "32") -> str | None:
+    """What a strategy lacks here, with the remedy, or None. `accelerator` is `cpu` or `cuda`."""
     if not name.startswith("deepspeed"):
         return None
     if importlib.util.find_spec("deepspeed") is None:
         return f"strategy {name} needs DeepSpeed, which is not installed: pip install deepspeed, or use strategy ddp"
     if accelerator != "cuda":
         return f"strategy {name} needs a CUDA GPU, and this training runs on {accelerator}; use strategy ddp there"
+    if precision != "32":
+        return (
+            f"strategy {name} turns the whole model to 16 bits for precision {precision}, which its batch norms and "
+            "metrics do not bear; use precision 32, or strategy ddp"
+        )
     return None
