@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from sport_assets.lineage.errors import GateRefused
 from sport_assets.lineage.home import Home
 from sport_assets.lineage.manifest import Materialization
 from sport_assets.lineage.record import Lineage
+from sport_assets.nfl.split import make_split
 from sport_assets.nfl.synthetic import generate
 from sport_assets.orchestration.build import Builder, BuildError
 
@@ -100,3 +102,21 @@ def test_a_file_cut_off_in_its_last_line_warns_and_is_read(place: Home, lineage:
     made = latest(lineage, "nfl/tracking", WEEK)
     assert made.kind == "materialized"
     assert not next(check for check in made.checks if check.name == "files_end_with_a_whole_line").passed
+
+
+def test_a_way_to_split_that_is_not_known_is_refused_before_anything_is_made(place: Home, lineage: Lineage) -> None:
+    from sport_assets.definitions import defs
+
+    with pytest.raises(BuildError, match=r"nfl/split:\n  method: .*hash\|weeks\|seasons.*'foo'"):
+        Builder(defs, place, ["method=foo"]).run("nfl/split", None)
+    assert lineage.ledger.head().seq == 0
+
+
+def test_a_preset_is_evaluated_by_as_many_folds_as_its_split_has(tmp_path: Path) -> None:
+    from sport_assets.nfl.assets import MODEL
+
+    games = pl.DataFrame({"game_id": list(range(4)), "season": 2023, "week": 1})
+    make_split(games).save(tmp_path / "split.json")
+    assert MODEL.folds is not None
+    assert MODEL.folds({"data": {"evaluate_by": "folds"}}, tmp_path) == 4, "not five, with four games"
+    assert MODEL.folds({"data": {"evaluate_by": "holdout"}}, tmp_path) == 0

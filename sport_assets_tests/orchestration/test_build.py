@@ -10,6 +10,7 @@ import pytest
 from sport_assets.lineage.errors import LineageError
 from sport_assets.orchestration.assets import asset
 from sport_assets.orchestration.build import Builder, BuildError
+from sport_assets.orchestration.build_settings import Settings
 from sport_assets.orchestration.console import console_logger
 from sport_assets.orchestration.recording import LineageResource
 from sport_assets_tests.orchestration.toy_home import ToyHome
@@ -104,6 +105,15 @@ def test_one_partition_alone(toy: ToyHome) -> None:
             "no asset of this build has a setting 'training.nothing'",
         ),
         ("toy/checkpoint", "small|0", ["nothing=1"], "training.max_epochs"),
+        (
+            "toy/checkpoint",
+            "small|0",
+            ["precision=fp8"],
+            r"toy/checkpoint:\n  precision: .*auto\|32\|bf16-mixed\|16-mixed.*'fp8'",
+        ),
+        ("toy/checkpoint", "small|0", ["device=gpu"], r"toy/checkpoint:\n  device: .*cuda.*'gpu'"),
+        ("toy/checkpoint", "small|0", ["threads=0"], r"toy/checkpoint:\n  threads: .*greater than or equal to 1"),
+        ("toy/checkpoint", "small|0", ["parallel=0"], r"toy/checkpoint:\n  parallel: .*greater than or equal to 1"),
     ],
 )
 def test_refusals_name_the_remedy_and_make_nothing(
@@ -163,6 +173,21 @@ def test_two_builds_at_once_on_a_new_home(toy: ToyHome) -> None:
 def test_a_text_that_looks_like_a_number_stays_text(toy: ToyHome, digest: str) -> None:
     with pytest.raises(LineageError, match=f"none of its versions begin with {digest}"):
         toy.build("toy/checkpoint", "small|0", f"resume_from={digest}")
+
+
+@pytest.mark.parametrize("field", ["resume_from", "tuned"])
+def test_a_version_that_is_not_there_is_refused_before_anything_is_made(toy: ToyHome, field: str) -> None:
+    with pytest.raises(LineageError, match="none of its versions begin with abcdef"):
+        toy.build("toy/checkpoint", "small|0", f"{field}=abcdef")
+    with toy.lineage() as lineage:
+        assert lineage.ledger.head().seq == 0
+
+
+@pytest.mark.parametrize("value", ["32", "bf16-mixed", "auto"])
+def test_a_precision_is_text_also_where_it_is_a_number(toy: ToyHome, value: str) -> None:
+    settings = Settings([f"precision={value}"])
+    settings.spread(["toy/checkpoint"], "small|0")
+    assert settings.complete("toy/checkpoint")["precision"] == value
 
 
 @asset("diamond", description="a day", partitions_def=DAYS, raw_paths=lambda day: [f"toy/{day}.csv"])

@@ -18,6 +18,7 @@ from sport_assets.lineage.quarantine import sift, write_quarantine
 from sport_assets.orchestration.assets import asset
 from sport_assets.orchestration.checks import AssetChecks, Check
 from sport_assets.orchestration.console import console_logger
+from sport_assets.orchestration.model_assets import model_assets
 from sport_assets.orchestration.model_line import ModelLine, Stage
 from sport_assets.orchestration.recording import LineageResource
 from sport_assets.orchestration.resources import Accelerator, mlflow_resource
@@ -74,7 +75,8 @@ def split(context: dg.AssetExecutionContext, lineage: LineageResource) -> dg.Mat
 def settings(dimensions: Mapping[str, str], overrides: Mapping[str, Any]) -> dict[str, Any]:
     result: dict[str, Any] = {
         "training": {"max_epochs": 2, "batch_size": 16, "checkpoint_every_s": 300.0},
-        "model": {"hidden": 8, "delay_s": 0.0, "nan_at_step": None, "raise_at_step": None},
+        "model": {"hidden": 8, "delay_s": 0.0, "nan_at_step": None, "raise_at_step": None, "wrong_part": None},
+        "data": {"folds": 0},
     }
     for name, value in overrides.items():
         section, _, field = name.partition(".")
@@ -115,6 +117,18 @@ def choose(settings: Mapping[str, Any], available: Sequence[str], dataset: Path)
     return available[:1]
 
 
+class TuningConfig(dg.Config):
+    found: dict[str, Any] = {}
+
+
+@asset("toy", description="what a search found", reads=["split"])
+def tuning(context: dg.AssetExecutionContext, lineage: LineageResource, config: TuningConfig) -> dg.MaterializeResult:
+    with lineage.record(context, config) as record:
+        record.read("toy/split")
+        record.output("best.json").write_text(json.dumps({"preset": "small", "overrides": config.found}))
+        return record.publish()
+
+
 MODEL = ModelLine(
     line="toy",
     partitions_def=MODELS,
@@ -127,10 +141,12 @@ MODEL = ModelLine(
     card=f"{MODULE}:card",
     choose=choose,
     may_lose=lambda dimensions: dimensions["preset"] == "small",
+    folds=lambda settings, dataset: settings["data"]["folds"],
+    tuning="tuning",
 )
 
 DEFS = dg.Definitions(
-    assets=[raw, clean, split, *MODEL.assets()],
+    assets=[raw, clean, split, tuning, *model_assets(MODEL)],
     resources={"lineage": LineageResource(), "accelerator": Accelerator(), "mlflow": mlflow_resource},
     executor=dg.in_process_executor,
     loggers={"console": console_logger},

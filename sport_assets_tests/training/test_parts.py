@@ -61,13 +61,13 @@ def test_the_choice_says_that_it_was_one(toy_spec: ToySpec, trainers: Trainers, 
 
 
 def test_a_fit_on_everything_has_no_validation(toy_spec: ToySpec, trainers: Trainers, tmp_path: Path) -> None:
-    spec = toy_spec(spec={"part": "all"}, model={"no_validation": True}, monitor="val_ade", max_epochs=2)
+    spec = toy_spec(spec={"part": "all"}, monitor="val_ade", max_epochs=2)
     status, log = trainers.run(spec, tmp_path / "all")
     assert status == 0, log
     assert "last epoch (epoch 2, train_loss" in log
     report = result(tmp_path / "all")
     assert (report["selected"], report["monitor"], report["validation_samples"]) == ("last epoch", "train_loss", 0)
-    status, log = trainers.run(toy_spec(spec={"part": "all"}), tmp_path / "held_out")
+    status, log = trainers.run(toy_spec(spec={"part": "all"}, model={"holds_out": True}), tmp_path / "held_out")
     assert status == 2
     assert "part 'all' trains on everything" in log
 

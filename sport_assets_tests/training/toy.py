@@ -21,10 +21,11 @@ from sport_assets.training.spec import TrainingSpec
 class ToySource:
     """`count` samples of a noisy linear map from 6 to 2 numbers; the noise is fixed by the sample's number."""
 
-    def __init__(self, count: int, seed: int, delay_s: float = 0.0) -> None:
+    def __init__(self, count: int, seed: int, delay_s: float = 0.0, chosen: slice = slice(None)) -> None:
         generator = np.random.default_rng(seed)
         self.x = generator.normal(size=(count, 6)).astype(np.float32)
         self.y = (self.x @ np.linspace(-1, 1, 12, dtype=np.float32).reshape(6, 2)).astype(np.float32)
+        self.x, self.y = self.x[chosen], self.y[chosen]
         self.delay_s = delay_s
 
     def __len__(self) -> int:
@@ -84,8 +85,13 @@ class Toy(pl.LightningModule):
 
 
 def build(spec: TrainingSpec) -> TrainingJob:
-    """The builder `sport_assets_tests.training.toy:build`; settings.model holds what it should do wrong."""
-    model = spec.settings.get("model", {})
+    """The builder `sport_assets_tests.training.toy:build`; settings.model holds what it should do wrong.
+
+    `wrong_part` says in which part alone. Fold K lacks the first K + 1 samples, so that each is another training.
+    """
+    model: dict[str, Any] = dict(spec.settings.get("model", {}))
+    if model.get("wrong_part") not in (None, spec.part):
+        model["nan_at_step"] = None
     delay_s = model.get("delay_s", 0.0)
     count = model.get("samples", 70)
     module = Toy(model)
@@ -94,4 +100,13 @@ def build(spec: TrainingSpec) -> TrainingJob:
         if model.get("no_validation")
         else ToySource(model.get("valid_samples", 23), 2, model.get("valid_delay_s", delay_s))
     )
+    if spec.part == "all" and not model.get("holds_out"):
+        valid = None
+    if spec.part.startswith("fold:"):
+        fold = int(spec.part.removeprefix("fold:"))
+        return TrainingJob(
+            module=module,
+            train=ToySource(count, 1, delay_s, slice(fold + 1, None)),
+            valid=ToySource(count, 1, delay_s, slice(0, 10)),
+        )
     return TrainingJob(module=module, train=ToySource(count, 1, delay_s), valid=valid)
