@@ -30,7 +30,10 @@ sample_app = typer.Typer(name="sample-data", help="Generated raw files in a line
 predict_app = typer.Typer(
     name="predict", help="Batch prediction with an exported model, without torch.", no_args_is_help=True
 )
-for group in (ledger_app, sample_app, predict_app):
+tune_app = typer.Typer(
+    name="tune", help="Search better settings for a preset, never on test data.", no_args_is_help=True
+)
+for group in (ledger_app, sample_app, predict_app, tune_app):
     app.add_typer(group)
 
 JSON = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
@@ -89,31 +92,46 @@ def build(
 ) -> None:
     """Bring TARGET and all it stands on up to date, skipping what is current."""
     from sport_assets.definitions import defs
-    from sport_assets.orchestration.build import Builder, Step
-    from sport_assets.orchestration.console import Console as RunConsole
+    from sport_assets.orchestration.build import Builder
 
     with _clear_errors():
         home = Home.from_environment()
-        with err.status("planning") as status:
-
-            def observe(step: Step, reason: str, number: int, total: int) -> None:
-                status.update(_plain(f"{number + 1} of {total}  {step}"))
-                if reason != "current":
-                    err.print(_plain(f"[{number + 1}/{total}] {step}: {reason}"), highlight=False, soft_wrap=True)
-
-            RunConsole.sink = staticmethod(lambda line: err.print(_plain(line), highlight=False, soft_wrap=True))
+        with _observed() as observe:
             report = Builder(defs, home, settings or []).run(target, partition, observe)
-        for key, partitions in report.skipped.items():
-            shown = ", ".join(partitions[:6]) + (f" and {len(partitions) - 6} more" if len(partitions) > 6 else "")
-            err.print(f"skipped, no raw file: {key} {shown}", highlight=False, soft_wrap=True)
-        made = report.made()
-        err.print(f"{len(made)} made, {len(report.done) - len(made)} current", highlight=False)
+        made = _summarise(report)
         results = [_result(home, done.step.key, done.step.partition) for done in report.done if done.step.key == target]
         if as_json:
             _print_json({"target": results, "made": [str(done.step) for done in made], "skipped": report.skipped})
         else:
             for result in results:
                 _show(result)
+
+
+@contextmanager
+def _observed() -> Iterator[Any]:
+    """An observer of a build that shows where it is, while runs print their lines above."""
+    from sport_assets.orchestration.build import Step
+    from sport_assets.orchestration.console import Console as RunConsole
+
+    with err.status("planning") as status:
+
+        def observe(step: Step, reason: str, number: int, total: int) -> None:
+            status.update(_plain(f"{number + 1} of {total}  {step}"))
+            if reason != "current":
+                err.print(_plain(f"[{number + 1}/{total}] {step}: {reason}"), highlight=False, soft_wrap=True)
+
+        RunConsole.sink = staticmethod(lambda line: err.print(_plain(line), highlight=False, soft_wrap=True))
+        yield observe
+
+
+def _summarise(report: Any) -> Any:
+    """Say what a build skipped and made; the steps it made."""
+    for key, partitions in report.skipped.items():
+        shown = ", ".join(partitions[:6]) + (f" and {len(partitions) - 6} more" if len(partitions) > 6 else "")
+        err.print(f"skipped, no raw file: {key} {shown}", highlight=False, soft_wrap=True)
+    made = report.made()
+    err.print(f"{len(made)} made, {len(report.done) - len(made)} current", highlight=False)
+    return made
 
 
 def _result(home: Home, key: str, partition: str | None) -> dict[str, Any]:
@@ -314,6 +332,59 @@ def predict_nfl(
     """Predict the movement after the throw, in original coordinates."""
     from sport_assets.lineage.models import find_model
     from sport_assets.nfl.predict import predict
+
+@tune_app.command("nfl")
+def tune_nfl(
+    preset: Annotated[str, typer.Option(help="The preset to start from.")] = "production",
+    trials: Annotated[int, typer.Option(min=1, help="Finished trials in all; those of earlier searches count.")] = 30,
+    timeout: Annotated[float | None, typer.Option(help="Seconds after which it ends; run again to go on.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the proposals and of every training.")] = 0,
+    folds: Annotated[int | None, typer.Option(min=1, help="Folds to train, from the first; by default all.")] = None,
+    space: Annotated[
+        Path | None, typer.Option(help="YAML file of other ranges: NAME: {kind: log, low: 0.001, high: 0.01}.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="NAME=VALUE: a setting fixed by hand, which is not searched. Repeatable."),
+    ] = None,
+    as_json: JSON = False,
+) -> None:
+    """Search better settings on folds of the training games. Stopped or killed, it goes on where it was."""
+    from sport_assets.definitions import defs
+    from sport_assets.orchestration.tuning import TuningBuild, read_result, read_space_file
+
+    with _clear_errors():
+        home = Home.from_environment()
+        ranges = read_space_file(space) if space is not None else None
+        fields = {"preset": preset, "trials": trials, "timeout_s": timeout, "seed": seed, "folds": folds}
+        build = TuningBuild(defs, home, "nfl/tuning", {**fields, "space": ranges}, settings or [])
+        with _observed() as observe:
+            report = build.search(observe)
+        _summarise(report)
+        result = read_result(home, "nfl/tuning")
+        if as_json:
+            _print_json(result)
+        else:
+            _show_tuning(result)
+
+
+def _show_tuning(result: dict[str, Any]) -> None:
+    best, counts = result["best"], result["best"]["trials"]
+    metric = f"{best['metric']}, mean of {best['folds']} folds"
+    table = Table(title=f"{sum(counts.values())} trials from {best['preset']}: {metric}", title_justify="left")
+    for name in ("setting", "preset", "best"):
+        table.add_column(name, justify="left" if name == "setting" else "right")
+    table.add_row(best["metric"], f"{best['baseline_value']:.4f}", f"{best['value']:.4f}", style="bold")
+    for name, value in best["baseline_settings"].items():
+        found = best["overrides"].get(name, value)
+        table.add_row(name, *(f"{each:.4g}" if isinstance(each, float) else str(each) for each in (value, found)))
+    out.print(table)
+    if not best["trial"]:
+        out.print("no trial was better than the preset itself", highlight=False)
+    out.print(f"{result['asset']} version {result['version'][:12]}", highlight=False)
+    out.print(f"  folder: {result['folder']}", highlight=False, soft_wrap=True)
+    out.print(f"  to use it: {result['use']}", highlight=False, soft_wrap=True)
+
 
     with _clear_errors():
         path = find_model(Home.from_environment(), model)

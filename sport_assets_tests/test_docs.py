@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = ["README.md", "docs/lineage.md", "docs/adding-a-line.md", "docs/troubleshooting.md"]
+PAGES = ["README.md", "docs/lineage.md", "docs/adding-a-line.md", "docs/troubleshooting.md", "docs/tuning.md"]
 LANGUAGES_RUN = ("bash", "python")
 LANGUAGES_SHOWN = ("", "text", "json", "yaml", "csv", "diff")
 
@@ -28,6 +28,8 @@ NOT_RUN = {
     ("README.md", "make demo"),
     ("README.md", "make test"),
     ("README.md", "make ui"),
+    ("docs/tuning.md", "sport-assets tune nfl --preset production --trials 60 --timeout 14400"),
+    ("docs/tuning.md", "sport-assets build nfl/model_card --partition 'production|0' --set tuned=3f9c0a71be52"),
 }
 
 

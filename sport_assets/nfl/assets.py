@@ -31,6 +31,7 @@ from sport_assets.orchestration.checks import AssetChecks, Check
 from sport_assets.orchestration.model_assets import model_assets
 from sport_assets.orchestration.model_line import ModelLine, Stage, pictures
 from sport_assets.orchestration.recording import LineageResource
+from sport_assets.orchestration.tuning import Tuning, tuning_asset
 from sport_assets.training.names import SPLIT_FILE
 
 LINE = "nfl"
@@ -219,6 +220,7 @@ MODEL = ModelLine(
     card="sport_assets.nfl.card:card",
     choose=choose_weeks,
     folds=_folds,
+    tuning="tuning",
     may_lose=lambda dimensions: dimensions["preset"] == "sanity",
     kinds=frozenset({"pytorch"}),
     evaluation_checks=[PREDICTIONS_SOUND],
@@ -228,4 +230,15 @@ MODEL = ModelLine(
     code_files=sorted((Path(__file__).parent / "presets").glob("*.yaml")),
 )
 
-ASSETS = [raw_tracking, tracking, raw_supplementary, play_context, play_tensors, split, *model_assets(MODEL)]
+TUNING = Tuning(
+    builder="sport_assets.nfl.tuning:build",
+    space="sport_assets.nfl.tuning:space",
+    folds="sport_assets.nfl.tuning:folds",
+    preset="production",
+)
+
+ASSETS = [
+    *(raw_tracking, tracking, raw_supplementary, play_context, play_tensors, split),
+    *model_assets(MODEL),
+    tuning_asset(MODEL, TUNING),
+]

@@ -1,0 +1,364 @@
+"""The asset of a line's search for better settings, and the build that brings it up to date.
+
+Belongs here: what a search reads and publishes, its child process, what ``sport-assets tune`` asks of a build. Must not
+come here: the search (``training.tuning``), which settings a line searches.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import yaml
+from pydantic import Field
+
+from sport_assets.lineage.checks import CheckResult
+from sport_assets.lineage.home import Home
+from sport_assets.lineage.record import Input, Lineage
+from sport_assets.orchestration.assets import asset
+from sport_assets.orchestration.build import Builder, BuildError, Observer, Report, Step
+from sport_assets.orchestration.checks import AssetChecks, Check
+from sport_assets.orchestration.launch import LEASE_WAIT_SECONDS, STOP_SECONDS
+from sport_assets.orchestration.model_line import ModelLine, call, pictures
+from sport_assets.orchestration.recording import AssetRecord, LineageResource
+from sport_assets.orchestration.resources import GPU_POOL, Accelerator, MlflowTracking
+from sport_assets.training.errors import EXIT_DONE, EXIT_STOPPED, BadSpecError
+from sport_assets.training.names import TUNING_FILE
+from sport_assets.training.spec import SpecInput, TrainingSpec
+from sport_assets.training.tuning_space import Range, dotted, fitted_space, read_space
+
+NO_TEST_DATA = "no_test_data"
+BEATS_PRESET = "beats_preset"
+
+
+class TuningConfig(dg.Config):
+    """What is searched, and how far.
+
+    ``preset``: where the search starts from, else the line's own choice. ``trials``: finished trials in all; those of
+    an earlier search over the same data and settings count. ``timeout_s``: seconds after which the search ends with
+    what it has. ``seed``: of the proposals and of every training. ``folds``: of the data set's folds for tuning, so
+    many from the first; else all. ``overrides``: settings fixed by hand, which are then not searched. ``space``: other
+    ranges than the line's, by dotted name, as ``{"kind": "log", "low": 1e-4, "high": 1e-2}``. ``device``,
+    ``precision``, ``threads``: instead of the accelerator's.
+    """
+
+    preset: str | None = None
+    trials: int = Field(30, ge=1)
+    timeout_s: float | None = Field(None, gt=0)
+    seed: int = Field(0, ge=0, lt=2**32)
+    folds: int | None = Field(None, ge=1)
+    overrides: dict[str, Any] = Field(default_factory=dict)
+    space: dict[str, Any] = Field(default_factory=dict)
+    device: str | None = Field(None, pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+    precision: str | None = Field(None, pattern="^(auto|32|bf16-mixed|16-mixed)$")
+    threads: int | None = Field(None, ge=1)
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """What a line says of its search.
+
+    ``builder`` (``module:function``) makes the training job of a fold, and refuses to read a sample of the test side.
+    ``space`` (``module:function``) gives the ranges by dotted name for complete settings; ``folds``
+    (``module:function``) takes the data set's folder and gives the number of folds for tuning and a check result that
+    shows them free of test data. ``preset`` is searched from where none is named. ``mode``: whether less or more of the
+    monitored metric is better.
+    """
+
+    builder: str
+    space: str
+    folds: str
+    preset: str
+    mode: str = "min"
+
+
+# The search of each tuning asset, by key.
+TUNINGS: dict[str, tuple[ModelLine, Tuning]] = {}
+
+
+def tuning_asset(model: ModelLine, tuning: Tuning) -> dg.AssetsDefinition:
+    """The unpartitioned asset that ``model.tuning`` names: the best settings found, every trial, pictures.
+
+    It stands on the data set alone: which partitions of the samples it reads, the settings say, and the record notes.
+    """
+    if model.tuning is None:
+        raise ValueError(f"the line {model.line} names no tuning; give ModelLine a tuning")
+    TUNINGS[f"{model.line}/{model.tuning}"] = (model, tuning)
+
+    @asset(
+        model.line,
+        name=model.tuning,
+        description="Better settings for a preset, searched on folds of the games to train and validate; never on "
+        "test data. Names of settings with their values, beside the preset's own result.",
+        reads=[model.dataset],
+        checks=AssetChecks(
+            [
+                Check(NO_TEST_DATA, "no sample of the test side is in a fold for tuning"),
+                Check(BEATS_PRESET, "the settings found are better than the preset's own", blocking=False),
+            ]
+        ),
+        kinds={*model.kinds, "mlflow", "optuna"},
+        pool=GPU_POOL,
+        code=[tuning.builder, model.settings, tuning.space, tuning.folds],
+        code_files=model.code_files,
+    )
+    def search(
+        context: dg.AssetExecutionContext,
+        lineage: LineageResource,
+        accelerator: Accelerator,
+        mlflow: dg.ResourceParam[MlflowTracking],
+        config: TuningConfig,
+    ) -> dg.MaterializeResult:
+        with lineage.record(context, config) as record:
+            request = Request.of(model, tuning, config)
+            read = _read(model, record, request.settings)
+            folds, check = _folds(tuning, read[0].folder, config.folds)
+            record.check(check)
+            if not check.passed:
+                raise dg.Failure(description=f"nothing is searched: {check.summary()}")
+            with accelerator.hold(config.device) as device, mlflow.run(model.line) as run:
+                spec = TrainingSpec.model_validate(
+                    {
+                        "line": model.line,
+                        "model": f"{model.tuning} {request.preset}",
+                        "builder": tuning.builder,
+                        "settings": request.settings,
+                        "seed": config.seed,
+                        "inputs": [
+                            SpecInput(
+                                key=i.ref.key, partition=i.ref.partition, version=i.ref.version, path=str(i.folder)
+                            )
+                            for i in read
+                        ],
+                        "code_version": record.code_version,
+                        "device": device.name,
+                        "precision": config.precision or device.precision,
+                        "threads": config.threads or device.threads,
+                    }
+                )
+                record.ran_on(device.name, spec.threads, spec.seed)
+                _run(context, _plan(request, tuning, config, spec, folds), record.folder, run.environment())
+            return _publish(record)
+
+    return search
+
+
+@dataclass(frozen=True)
+class Request:
+    """A checked configuration: the preset, its complete settings with what is fixed by hand, and the space."""
+
+    preset: str
+    settings: dict[str, Any]
+    fixed: dict[str, Any]
+    space: dict[str, Range]
+
+    @classmethod
+    def of(cls, model: ModelLine, tuning: Tuning, config: TuningConfig) -> "Request":
+        """Raises ``BadSpecError`` or ``ValueError`` for an unknown preset, setting or range."""
+        preset = config.preset or tuning.preset
+        settings = call(model.settings, {"preset": preset, "seed": str(config.seed)}, config.overrides)
+        fixed = {name: dotted(settings)[name] for name in config.overrides}
+        content = config.space or call(tuning.space, settings)
+        space = read_space(content, "the given search space" if config.space else "the line's search space")
+        fitted_space(space, settings, fixed)
+        return cls(preset, settings, fixed, space)
+
+
+def _plan(request: Request, tuning: Tuning, config: TuningConfig, spec: TrainingSpec, folds: int) -> Any:
+    from sport_assets.training.tuning import TuningPlan
+
+    return TuningPlan.model_validate(
+        {
+            "preset": request.preset,
+            "spec": spec,
+            "space": request.space,
+            "fixed": request.fixed,
+            "folds": folds,
+            "mode": tuning.mode,
+            "trials": config.trials,
+            "timeout_s": config.timeout_s,
+        }
+    )
+
+
+def _read(model: ModelLine, record: AssetRecord, settings: Mapping[str, Any]) -> list[Input]:
+    """The data set, and the partitions of the samples that the settings choose."""
+    dataset = record.read(f"{model.line}/{model.dataset}", partition=None)
+    if model.samples is None:
+        return [dataset]
+    samples = f"{model.line}/{model.samples}"
+    available = [str(ref.partition) for ref in dataset.materialization.inputs if ref.key == samples]
+    return [dataset, *(record.read(samples, key) for key in model.choose(settings, available, dataset.folder))]
+
+
+def _folds(tuning: Tuning, dataset: Path, wanted: int | None) -> tuple[int, CheckResult]:
+    present, check = call(tuning.folds, dataset)
+    if wanted is not None and wanted > present:
+        raise ValueError(f"folds={wanted}: the data set has {present} folds for tuning")
+    return wanted or present, check
+
+
+def _publish(record: AssetRecord) -> dg.MaterializeResult:
+    found = json.loads((record.folder / TUNING_FILE).read_text(encoding="utf-8"))
+    better = found["value"] != found["baseline_value"]  # the earlier of two as good is the preset
+    record.check(CheckResult(BEATS_PRESET, better, blocking=False, checked=1, failed=int(not better)))
+    names = ("preset", "metric", "value", "baseline_value", "overrides", "trials", "folds", "study", "trial")
+    facts = {name: found[name] for name in names} | {"finished_trials": _finished(found)}
+    return record.publish(rows=sum(found["trials"].values()), facts=facts, metadata=pictures(record.folder))
+
+
+def _finished(found: Mapping[str, Any]) -> int:
+    return int(found["trials"]["complete"]) + int(found["trials"]["pruned"])
+
+
+def _run(context: dg.AssetExecutionContext, plan: Any, out: Path, environment: Mapping[str, str]) -> None:
+    """Search in a child process, which writes its files into ``out``. Cancelling the run stops it at a checkpoint.
+
+    Working files lie under the study's digest: what was killed, stopped or cut off by time goes on from there. Raises
+    ``dg.Failure`` with the child's own message.
+    """
+    work = Home.from_environment().training / "tuning" / plan.digest
+    work.mkdir(parents=True, exist_ok=True)
+    path = work / f"plan-{context.run.run_id}.json"  # two runs of one study may ask for different numbers of trials
+    path.write_text(plan.model_dump_json(indent=1), encoding="utf-8")
+    command = [sys.executable, "-m", "sport_assets.training.tune", str(path), "--work", str(work), "--out", str(out)]
+    command += ["--wait-s", str(LEASE_WAIT_SECONDS)]
+    context.log.info(f"study {plan.digest[:12]} on {plan.spec.device}; working files in {work}")
+    warnings.filterwarnings("ignore", category=dg.PreviewWarning)  # Dagster says it of its own Pipes reader
+    try:
+        with dg.open_pipes_session(
+            context=context,
+            context_injector=dg.PipesTempFileContextInjector(),
+            message_reader=dg.PipesTempFileMessageReader(),
+        ) as session:
+            child = subprocess.Popen(command, env={**os.environ, **environment, **session.get_bootstrap_env_vars()})
+            try:
+                code = child.wait()
+            finally:
+                _stop(child)
+    finally:
+        path.unlink(missing_ok=True)
+    if code != EXIT_DONE:
+        told = [message["training"] for message in session.get_custom_messages() if "training" in message]
+        raise dg.Failure(
+            description=_reason(code, told),
+            metadata={"work": dg.MetadataValue.path(str(work)), "study": plan.digest, "exit_code": code},
+        )
+
+
+def _stop(child: subprocess.Popen[bytes]) -> None:
+    """Let a child that still runs (this run was cancelled) write its checkpoint; kill it when it takes too long."""
+    if child.poll() is None:
+        child.send_signal(signal.SIGTERM)
+        try:
+            child.wait(timeout=STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+
+
+def _reason(code: int, messages: Sequence[Mapping[str, Any]]) -> str:
+    again = "Run it again: it goes on with the trials it has."
+    if messages and messages[-1].get("message") and code != EXIT_STOPPED:
+        return str(messages[-1]["message"])
+    if code == EXIT_STOPPED:
+        return f"The search was stopped. {again}"
+    return f"The search ended with code {code}; its error output is in this run's stderr. {again}"
+
+
+class TuningBuild(Builder):
+    """A build of a tuning asset: wrong names are refused before anything is made, and a search that time cut off is
+    not current, although nothing else changed."""
+
+    def __init__(
+        self,
+        definitions: dg.Definitions,
+        home: Home,
+        target: str,
+        fields: Mapping[str, Any],
+        settings: Iterable[str] = (),
+    ) -> None:
+        """``fields`` are of `TuningConfig`; ``settings`` are the preset's, fixed by hand, or those of other assets."""
+        if target not in TUNINGS:
+            raise BuildError(f"no search for {target.split('/')[0]!r}; there are: {', '.join(sorted(TUNINGS))}")
+        self._target = target
+        model, tuning = TUNINGS[target]
+        given = {name: value for name, value in fields.items() if value is not None}
+        overrides, others = _sorted_settings(model, given.get("preset") or tuning.preset, settings)
+        self.config = TuningConfig(**given, overrides=overrides)
+        Request.of(model, tuning, self.config)
+        given |= {"overrides": overrides} if overrides else {}
+        own = [
+            f"{target}.{name}={value if isinstance(value, str) else json.dumps(value)}" for name, value in given.items()
+        ]
+        super().__init__(definitions, home, [*own, *others])
+
+    def search(self, observe: Observer = lambda *_: None) -> Report:
+        """Bring the data up to date, and search."""
+        return self.run(self._target, None, observe)
+
+    def _why(self, lineage: Lineage, step: Step, steps: list[Step]) -> str | None:
+        reason = super()._why(lineage, step, steps)
+        if reason is not None or step.key != self._target:
+            return reason
+        latest = lineage.ledger.latest(step.key, step.partition)
+        finished = latest.facts.get("finished_trials", 0) if latest is not None else 0
+        return f"{finished} of {self.config.trials} trials so far" if finished < self.config.trials else None
+
+
+def read_space_file(path: Path) -> dict[str, Any]:
+    """A search space from a YAML file. Raises ``BadSpecError`` that names the file where it is none."""
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise BadSpecError(f"the search space {path} is not YAML: {error}") from error
+    return {
+        name: range_.model_dump(mode="json", exclude_defaults=True)
+        for name, range_ in read_space(content, f"the search space {path}").items()
+    }
+
+
+def read_result(home: Home, key: str) -> dict[str, Any]:
+    """What the newest search found, where it lies, and the command that builds a model with it."""
+    with closing(Lineage(home)) as lineage:
+        found = lineage.read(key)
+        model, _ = TUNINGS[key]
+        best = json.loads(found.path(TUNING_FILE).read_text(encoding="utf-8"))
+        one = model.dimensions(model.partitions_def.get_first_partition_key() or "")
+        partition = dg.MultiPartitionKey({**one, "preset": best["preset"]} if "preset" in one else one)
+        return {
+            "asset": key,
+            "version": found.ref.version,
+            "folder": str(found.folder),
+            "best": best,
+            "use": f"sport-assets build {model.line}/model_card --partition '{partition}' "
+            f"--set tuned={found.ref.version[:12]}",
+        }
+
+
+def _sorted_settings(model: ModelLine, preset: str, settings: Iterable[str]) -> tuple[dict[str, Any], list[str]]:
+    """``NAME=VALUE`` of the preset by dotted name, and what is left for other assets of the build."""
+    known = list(dotted(call(model.settings, {"preset": preset, "seed": "0"}, {})))
+    overrides: dict[str, Any] = {}
+    others = []
+    for text in settings:
+        name, _, value = text.partition("=")
+        found = [full for full in known if name in (full, full.split(".", 1)[-1])]
+        if len(found) > 1:
+            raise BuildError(f"--set {name}: several settings have this name; say which one: {', '.join(found)}")
+        if found:
+            try:
+                overrides[found[0]] = json.loads(value)
+            except json.JSONDecodeError:
+                overrides[found[0]] = value
+        else:
+            others.append(text)
+    return overrides, others
