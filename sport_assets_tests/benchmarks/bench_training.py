@@ -87,7 +87,7 @@ def _compare(name: str, tensors: PlayTensors, epochs: int) -> None:
     held = PlaySource(test)
     trainer = TrainerSettings.model_validate(settings["training"])
     print(f"{name}: {season.describe(tensors)}; {len(train)} train, as {len(source)} samples, {len(test)} test")
-    print(f"    load of the machine: {os.getloadavg()[0]:.1f}")
+    print(f"    load of the machine: {os.getloadavg()[0]:.1f}", flush=True)
 
     made = graphs(source), graphs(held)
     makers: dict[str, Callable[[], Contestant]] = {
@@ -122,7 +122,9 @@ def _compare(name: str, tensors: PlayTensors, epochs: int) -> None:
 
 def _ours(source: PlaySource, held: PlaySource, settings: dict[str, Any], trainer: TrainerSettings) -> Contestant:
     torch.manual_seed(0)
-    module = TrajectoryModule(ModelSettings.model_validate(settings["model"]))
+    module = TrajectoryModule(
+        ModelSettings.model_validate(settings["model"]), DataSettings.model_validate(settings["data"])
+    )
     module.log_dict = lambda *_, **__: None  # type: ignore[method-assign]  # there is no trainer to log to
 
     def forecast(said: nn.Module, batch: Any) -> tuple[Tensor, Tensor, Tensor]:
