@@ -84,3 +84,14 @@ def test_every_asset_is_described_and_its_checks_keep_their_partitions() -> None
         assert asset["kinds"] and asset["owners"] and asset["has_code_version"], key
         for name, check in asset["checks"].items():
             assert check["partitioned"] == bool(asset["partitions"]), f"{key} {name}"
+
+
+def test_the_facts_that_alerts_watch_are_facts_of_the_evaluation() -> None:
+    """Else nobody would be told when one of them falls behind."""
+    from sport_assets.definitions import WATCHED
+    from sport_assets.nfl.measuring import HORIZONS
+    from sport_assets.nfl.metrics import METRICS
+
+    known = {f"{metric}_{horizon}" for metric in METRICS for horizon in HORIZONS} | {"coverage_accuracy"}
+    assert {metric.fact for metric in WATCHED["nfl/evaluation"]} <= known
+    assert {metric.fact for metric in WATCHED["nfl/evaluation"] if metric.better == "higher"} == {"coverage_accuracy"}

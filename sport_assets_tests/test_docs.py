@@ -19,7 +19,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = ["README.md", "docs/lineage.md", "docs/adding-a-line.md", "docs/troubleshooting.md", "docs/tuning.md"]
+PAGES = [
+    "README.md",
+    "docs/lineage.md",
+    "docs/adding-a-line.md",
+    "docs/troubleshooting.md",
+    "docs/tuning.md",
+    "docs/training.md",
+]
 LANGUAGES_RUN = ("bash", "python")
 LANGUAGES_SHOWN = ("", "text", "json", "yaml", "csv", "diff")
 

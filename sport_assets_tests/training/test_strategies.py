@@ -89,11 +89,9 @@ def test_deepspeed_trains_what_ddp_trains(toy_spec: ToySpec, tmp_path: Path) -> 
         folder = tmp_path / strategy
         folder.mkdir()
         toy_spec(strategy=strategy, devices=2).save(folder / "spec.json")
-        how = ["-m", "sport_assets.training.run"]
-        if strategy != "ddp":
-            how = ["-c", f"from {HERE} import on_cpu; on_cpu()"]
+        module = "sport_assets.training.run" if strategy == "ddp" else HERE
         paths = [folder / "spec.json", "--work", folder / "work", "--out", folder / "out"]
-        command = [sys.executable, *how, *map(str, paths), "--trackers", "none"]
+        command = [sys.executable, "-m", module, *map(str, paths), "--trackers", "none"]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         weights[strategy] = load_file(folder / "out" / "weights_last.safetensors")
@@ -101,3 +99,7 @@ def test_deepspeed_trains_what_ddp_trains(toy_spec: ToySpec, tmp_path: Path) -> 
         for name, expected in weights["ddp"].items():
             if "running" not in name:  # batch norms' averages are each process's own, and DDP alone sends them around
                 assert (weights[strategy][name] - expected).abs().max() < 1e-3, f"{strategy} {name}"
+
+
+if __name__ == "__main__":
+    on_cpu()
