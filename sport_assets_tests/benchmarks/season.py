@@ -14,9 +14,10 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from sport_assets.nfl import features, plays
+from sport_assets.nfl import context, features, plays
 from sport_assets.nfl.synthetic import generate
 from sport_assets.nfl.tensors import PlayTensors
+from sport_assets.nfl.weeks import SUPPLEMENTARY, plain_or_gzip
 
 
 def generated(weeks: int, plays_per_week: int) -> PlayTensors:
@@ -41,14 +42,16 @@ def sets(weeks: int, plays_per_week: int) -> Iterator[tuple[str, PlayTensors]]:
 
 
 def load(train: Path) -> PlayTensors:
-    """All weeks of a folder of raw files, with targets."""
+    """All weeks of a folder of raw files, with targets, and with the context where the file of it lies beside."""
     parts = []
+    beside = train.parent / plain_or_gzip(train.parent, SUPPLEMENTARY)
+    known = context.read_context(beside)[0] if beside.is_file() else None
     for source in sorted(train.glob("input_*")):
         output = source.with_name(re.sub("^input", "output", source.name))
         with tempfile.TemporaryDirectory() as folder:
             plays.process_week(source, output, Path(folder))
             tables = [pl.read_parquet(Path(folder) / name) for name in (plays.TRACKING_FILE, plays.TARGETS_FILE)]
-        parts.append(features.build(*tables))
+        parts.append(features.build(*tables, known))
     joined = PlayTensors.concatenate(parts)
     return joined.select(joined.trainable())
 
