@@ -149,7 +149,7 @@ def _importance(study: optuna.Study, whole: Sequence[Trial]) -> dict[str, float]
 
 
 def _draw_history(plan: TuningPlan, trials: Sequence[Trial], found: Trial, metric: str) -> bytes:
-    """Each trial's mean, those cut short by the mean so far, and the best so far beside the preset."""
+    """Each trial's mean, of those cut short what it would come to, and the best so far beside the preset."""
     better = min if plan.mode == "min" else max
     whole = [trial for trial in trials if trial.value is not None]
     cut = [trial for trial in trials if trial.state == "pruned" and trial.fold_values]
@@ -157,8 +157,8 @@ def _draw_history(plan: TuningPlan, trials: Sequence[Trial], found: Trial, metri
         axis = figure.subplots()
         axis.scatter(
             [trial.number + 1 for trial in cut],
-            [sum(trial.fold_values) / len(trial.fold_values) for trial in cut],
-            color=COLOURS["pruned"], marker="x", label="cut short (mean of its folds)",
+            [_expected(trial, whole[0]) for trial in cut],
+            color=COLOURS["pruned"], marker="x", label="cut short (as far from the preset as on its folds)",
         )  # fmt: skip
         values = [trial.value or 0.0 for trial in whole]
         numbers = [trial.number + 1 for trial in whole]
@@ -173,6 +173,12 @@ def _draw_history(plan: TuningPlan, trials: Sequence[Trial], found: Trial, metri
         axis.xaxis.get_major_locator().set_params(integer=True)
         axis.legend(fontsize="small")
         return save()
+
+
+def _expected(trial: Trial, preset: Trial) -> float:
+    """The mean over all folds of a trial that stays as far from the preset as it was; folds are not equally hard."""
+    count = len(trial.fold_values)
+    return (preset.value or 0.0) + (sum(trial.fold_values) - sum(preset.fold_values[:count])) / count
 
 
 def _draw_settings(

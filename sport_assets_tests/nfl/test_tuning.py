@@ -149,9 +149,8 @@ def test_a_leak_is_refused_twice(tmp_path: Path) -> None:
     spec = spec_of(tmp_path, leak=True)
     _, check = folds(tmp_path)
     assert not check.passed and check.blocking and check.rules == {"test_game_in_a_tuning_fold": 1}
-    for number in range(3):
-        with pytest.raises(BadSpecError, match="test games would be read to tune settings"):
-            build(spec.model_copy(update={"part": f"tuning:{number}"}))
+    with pytest.raises(BadSpecError, match="test games would be read to tune settings"):
+        build(spec.model_copy(update={"part": "tuning:1"}))
 
 
 @pytest.mark.parametrize("part", ["split", "all", "fold:0"])
