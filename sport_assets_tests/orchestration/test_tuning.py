@@ -117,6 +117,8 @@ def test_a_fold_with_test_data_is_never_trained(toy: ToyHome, monkeypatch: pytes
     assert not (toy.home.training / "tuning").exists()
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_cancelled_search_stops_within_seconds_and_goes_on(toy: ToyHome) -> None:
     slow = ["model.delay_s=0.15", "training.max_epochs=4", "training.checkpoint_every_s=0.1"]
     worker = toy.python(WORKER, json.dumps({"trials": 2}), json.dumps(slow))
