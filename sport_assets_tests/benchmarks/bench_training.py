@@ -38,8 +38,8 @@ BATCH = 32
 WEEKS, PLAYS = 2, 80
 TIMED_STEPS = 12
 GOAL = 20
-REFERENCE_RATE = 1e-3
-"""Learning rate of the reference: the best of 3e-4, 1e-3 and 2e-3 on the generated plays."""
+REFERENCE_RATE = 3e-4
+"""Learning rate of the reference; 1e-3 gave a larger error on the generated plays."""
 
 
 @dataclass

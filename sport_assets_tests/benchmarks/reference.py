@@ -22,9 +22,12 @@ from sport_assets.nfl.tensors import HISTORY_CHANNELS, PLAY_FEATURES, PLAYER_FEA
 
 PARAMETERS = 810_000
 PAST_FRAMES = 10
+RESIDUAL_SCALE = 1.0
+"""Yards per second of a residual of one."""
+
 LONGEST_FRAMES = 128
 PAST_CHANNELS = len(HISTORY_CHANNELS) + 1
-NODE_FEATURES = len(PLAYER_FEATURES) + 9
+NODE_FEATURES = len(PLAYER_FEATURES) + 15
 EDGE_FEATURES = 7
 YARDLINE = PLAY_FEATURES.index("absolute_yardline_number")
 OFFENSE = PLAYER_FEATURES.index("side_offense")
@@ -78,7 +81,7 @@ class PerNodeTransformer(nn.Module):
         queries = self.queries[:horizon] + hidden[:, None]
         decoded = self.decoder(queries, memory, tgt_key_padding_mask=over, memory_key_padding_mask=hide)
         time_s = torch.arange(1, horizon + 1, device=frames.device) * baselines.FRAME_SECONDS
-        return baseline[:, :horizon] + self.head(decoded) * 10.0 * time_s[:, None]
+        return baseline[:, :horizon] + self.head(decoded) * RESIDUAL_SCALE * time_s[:, None]
 
     def loss(self, batch: Any, delta_yards: float, velocity_weight: float, asked_only: bool = False) -> Tensor:
         """The same losses as our model's, over the same frames."""
@@ -109,9 +112,14 @@ def graphs_of(batch: dict[str, np.ndarray], longest: int) -> list[Data]:
     path = baselines.damped_landing(batch).astype(np.float32)
     landing = batch["play"][:, None, :2] - position
     duration_s = np.broadcast_to(batch["frames"][:, None, None] * baselines.FRAME_SECONDS, landing[..., :1].shape)
+    last = np.maximum(batch["frames"], 1)[:, None, None, None] - 1
+    end = np.take_along_axis(path, np.broadcast_to(last, (*path.shape[:2], 1, 1)), 2)[:, :, 0]
     geometry = [
         velocity / 10,
+        baselines.acceleration(batch) / 10,
         landing / 10,
+        landing / duration_s / 10,
+        (batch["play"][:, None, :2] - end) / 10,
         np.linalg.norm(landing, axis=-1, keepdims=True) / 10,
         duration_s / 3,
         age_s[..., None],
