@@ -84,7 +84,7 @@ class Histograms(pl.Callback):
 
 
 class Graph(pl.Callback):
-    """Draws the largest part of the module, as the first batch runs through it, where that can be traced.
+    """Draws the largest part of the module, as the first batch runs through its `forward`, where that can be traced.
 
     A copy is traced, in evaluation mode: tracing runs it, which would draw dropout masks and update batch norms.
     """
@@ -112,13 +112,23 @@ class Graph(pl.Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Draw, once."""
-        if not self._hooks:
+        """Draw what was seen in training."""
+        self._draw()
+
+    def on_validation_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any) -> None:
+        """Draw what was seen only here: a module may train through other methods than `forward`."""
+        self._draw()
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Look no further than the first epoch."""
+        if self._hooks:
+            self._unhook()
+            self._reporter.warning(f"no graph: {type(pl_module).__name__} never called its network as a module")
+
+    def _draw(self) -> None:
+        if self._seen is None:
             return
         self._unhook()
-        if self._seen is None:
-            self._reporter.warning(f"no graph: {type(pl_module).__name__} calls none of its parts as a module")
-            return
         (module, inputs), self._seen = self._seen, None
         try:
             draw_graph(module, inputs, self._folder)

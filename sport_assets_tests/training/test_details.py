@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytorch_lightning as pl
 import torch
 
-from sport_assets.training.details import draw_graph, wanted_details
+from sport_assets.training.details import Graph, draw_graph, wanted_details
 from sport_assets.training.errors import BadSpecError
 from sport_assets.training.profiling import TABLE, TRACE, profile_wanted
 from sport_assets.training.spec import TrainingSpec
 from sport_assets_tests.training.conftest import Trainers, contents
+from sport_assets_tests.training.test_tracking import Heard
 
 ToySpec = Callable[..., TrainingSpec]
 VARIABLES = {"SPORT_ASSETS_TENSORBOARD": "histograms,graph", "SPORT_ASSETS_PROFILE": "1"}
@@ -148,3 +150,41 @@ def test_a_model_that_takes_more_than_tensors_is_drawn(tmp_path: Path) -> None:
     assert {"aten::linear", "aten::mul"} <= {node.op for node in events(tmp_path).Graph().node}
     assert model.training
     assert torch.equal(torch.get_rng_state(), before)
+
+
+class Through(pl.LightningModule):
+    """Trains by a method of its network's, and calls the network itself in validation alone, or never."""
+
+    def __init__(self, calls: bool) -> None:
+        super().__init__()
+        self.network = torch.nn.Linear(2, 1)
+        self.calls = calls
+
+    def training_step(self, batch: torch.Tensor, batch_idx: int) -> torch.Tensor:
+        return self.network.forward(batch).sum()
+
+    def validation_step(self, batch: torch.Tensor, batch_idx: int) -> None:
+        (self.network if self.calls else self.network.forward)(batch)
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+@pytest.mark.parametrize("calls", [True, False])
+def test_the_graph_is_that_of_the_first_call_of_the_network(calls: bool, tmp_path: Path) -> None:
+    heard = Heard()
+    trainer = pl.Trainer(
+        accelerator="cpu",
+        max_epochs=1,
+        callbacks=[Graph(tmp_path, heard)],
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+    )
+    given: Any = [torch.ones(3, 2), torch.ones(3, 2)]
+    batches: Any = torch.utils.data.DataLoader(given, batch_size=None)
+    trainer.fit(Through(calls), batches, batches)
+    assert bool(list(tmp_path.glob("*.graph"))) is calls
+    assert heard.warnings == ([] if calls else ["no graph: Through never called its network as a module"])
