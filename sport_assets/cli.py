@@ -172,6 +172,8 @@ def _show(result: dict[str, Any]) -> None:
     name = result["asset"] if result["partition"] is None else f"{result['asset']}:{result['partition']}"
     if "evaluation" in result:
         out.print(_metrics_table(name, result["evaluation"]))
+        if "spec_targets" in result["evaluation"]:
+            out.print(_targets_table(result["evaluation"]["spec_targets"]))
     out.print(f"{name} version {result['version'][:12]}", highlight=False)
     for label in ("folder", "exported_model"):
         if label in result:
@@ -193,6 +195,17 @@ def _metrics_table(name: str, evaluation: dict[str, Any]) -> Table:
         for metric in metrics:
             cells = [values[group][metric]["value"] for values in forecasts.values()]
             table.add_row(f"{metric}, {group}".replace("_", " "), *(f"{cell:.3f}" for cell in cells))
+    return table
+
+
+def _targets_table(rows: list[dict[str, Any]]) -> Table:
+    """The targets of a line's specification beside what was reached, from any line's evaluation.json."""
+    table = Table("target", "asked", "here", "met", "remark", title="targets of the specification")
+    table.title_justify = "left"
+    for row in rows:
+        value = "" if row["value"] is None else f"{row['value']:.3f}"
+        met = {True: "yes", False: "no", None: ""}[row["met"]]
+        table.add_row(row["name"], f"{row['good']} {row['target']:g}", value, met, row["remark"])
     return table
 
 
@@ -320,19 +333,6 @@ def sample_nfl(
             err.print(f"{len(made.files)} files in {folder}", highlight=False, soft_wrap=True)
 
 
-@predict_app.command("nfl")
-def predict_nfl(
-    model: Annotated[str, typer.Option(help="ONNX file, version folder, digest, or nfl/exported_model:'sanity|0'.")],
-    input_: Annotated[
-        Path, typer.Option("--input", help="Folder with input_*.csv[.gz], or with train/ that has them.")
-    ],
-    output: Annotated[Path, typer.Option(help="CSV to write: game_id,play_id,nfl_id,frame_id,x,y.")],
-    as_json: JSON = False,
-) -> None:
-    """Predict the movement after the throw, in original coordinates."""
-    from sport_assets.lineage.models import find_model
-    from sport_assets.nfl.predict import predict
-
 @tune_app.command("nfl")
 def tune_nfl(
     preset: Annotated[str, typer.Option(help="The preset to start from.")] = "production",
@@ -386,13 +386,33 @@ def _show_tuning(result: dict[str, Any]) -> None:
     out.print(f"  to use it: {result['use']}", highlight=False, soft_wrap=True)
 
 
+@predict_app.command("nfl")
+def predict_nfl(
+    model: Annotated[str, typer.Option(help="ONNX file, version folder, digest, or nfl/exported_model:'sanity|0'.")],
+    input_: Annotated[
+        Path, typer.Option("--input", help="Folder with input_*.csv[.gz], or with train/ that has them.")
+    ],
+    output: Annotated[Path, typer.Option(help="CSV to write: game_id,play_id,nfl_id,frame_id,x,y.")],
+    modes: Annotated[
+        Path | None, typer.Option(help="Parquet to write: each mode's probability, mean and sigma by frame.")
+    ] = None,
+    coverage: Annotated[Path | None, typer.Option(help="CSV to write: game_id,play_id,p_man.")] = None,
+    as_json: JSON = False,
+) -> None:
+    """Predict the movement after the throw, in original coordinates."""
+    from sport_assets.lineage.models import find_model
+    from sport_assets.nfl.predict import predict
+
     with _clear_errors():
         path = find_model(Home.from_environment(), model)
-        report = predict(path, input_, output)
+        report = predict(path, input_, output, modes=modes, coverage=coverage)
         if as_json:
-            _print_json({"model": path, "output": output, **asdict(report)})
+            _print_json({"model": path, "output": output, "modes": modes, "coverage": coverage, **asdict(report)})
             return
-        err.print(f"{report.rows} rows in {output}", highlight=False, soft_wrap=True)
+        written = ((report.rows, output), (report.mode_rows, modes), (report.coverage_rows, coverage))
+        for rows, file in written:
+            if file is not None:
+                err.print(f"{rows} rows in {file}", highlight=False, soft_wrap=True)
         if report.rows_quarantined or report.players_left_out:
             err.print(
                 f"{report.rows_quarantined} input rows break a rule and were not used; "

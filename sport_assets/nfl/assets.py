@@ -13,7 +13,7 @@ from pydantic import Field
 
 from sport_assets.lineage.home import Home
 from sport_assets.nfl import context as supplementary
-from sport_assets.nfl import dataset, plays, weeks
+from sport_assets.nfl import dataset, distribution, plays, weeks
 from sport_assets.nfl.schemas import (
     PLAY_CONTEXT,
     PLAY_LABELS,
@@ -223,7 +223,7 @@ MODEL = ModelLine(
     tuning="tuning",
     may_lose=lambda dimensions: dimensions["preset"] == "sanity",
     kinds=frozenset({"pytorch"}),
-    evaluation_checks=[PREDICTIONS_SOUND],
+    evaluation_checks=[PREDICTIONS_SOUND, Check(*distribution.REGIONS_CHECK, blocking=False)],
     evaluation_table=PREDICTIONS_FILE,
     evaluation_columns=_columns(PREDICTIONS),
     evaluation_rows="test_plays",

@@ -1,27 +1,30 @@
 """The model card: what a reader must know before using a trajectory model, in Hugging Face's sections.
 
-Here belongs text made of an evaluation, the settings and the versions a model came from. Nothing is computed
-here. The card carries no times, paths or hosts: the same model has the same card.
+Here belongs text made of an evaluation, the settings and the versions a model came from. The sections of figures are
+in `card_figures`; nothing is computed here. The card carries no times, paths or hosts: the same model has the same
+card.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sport_assets.nfl.plots import NAMES
+from sport_assets.nfl.card_figures import (
+    best_baseline,
+    coverage,
+    evaluated,
+    markdown_table,
+    results,
+    shown_name,
+    targets,
+    uncertainty,
+    unseen,
+)
 
 CARD_FILE = "model_card.md"
-METRIC_TITLES = {
-    "ade": "ADE",
-    "fde": "FDE",
-    "miss_rate_2yd": "missed by 2 yd",
-    "rmse": "RMSE",
-    "rms_distance": "RMS distance",
-}
-HORIZON_TITLES = {"full": "Full horizon", "10_frames": "First 10 frames (1 s)"}
 SHORT = 12
 """Characters of a version that are shown; the records have all of them."""
 
@@ -45,15 +48,19 @@ def write_card(evaluation: Mapping[str, Any], facts: Mapping[str, Any], out: Pat
         _front_matter(),
         f"# NFL player trajectories: {name}",
         _summary(evaluation),
-        _use(facts),
+        _use(evaluation, facts),
         _data(evaluation, facts),
-        _training(facts),
-        _results(evaluation),
-        LIMITATIONS,
+        _training(evaluation, facts),
+        evaluated(evaluation),
+        results(evaluation),
+        uncertainty(evaluation),
+        coverage(evaluation),
+        targets(evaluation),
+        _limitations(evaluation),
         ETHICS,
         _provenance(facts),
     ]
-    text = "\n\n".join(part.strip("\n") for part in parts) + "\n"
+    text = "\n\n".join(part.strip("\n") for part in parts if part) + "\n"
     out.write_text(text, encoding="utf-8")
     return text
 
@@ -65,24 +72,32 @@ def _front_matter() -> str:
 def _summary(evaluation: Mapping[str, Any]) -> str:
     samples = evaluation["samples"]
     ade = evaluation["metrics"]["full"]["ade"]
-    best = min(evaluation["baselines"], key=lambda n: evaluation["baselines"][n]["full"]["ade"]["value"])
+    best = best_baseline(evaluation)
     rival = evaluation["baselines"][best]["full"]["ade"]["value"]
     return (
         "Predicts where the targeted receiver and the defenders near him run while a pass is in the air, ten times "
         "a second. Graph attention over all tracked players adds a smooth correction to a physics forecast.\n\n"
-        f"On {samples['plays']} plays of {samples['games']} games that it has never seen, its mean error is "
+        f"On {samples['plays']:,} plays of {samples['games']:,} games, {unseen(evaluation)}, the mean error is "
         f"**{ade['value']:.2f} yards** (95 % interval {ade['low']:.2f} to {ade['high']:.2f}); the best baseline "
-        f"({_title(best).lower()}) has {rival:.2f}."
+        f"({shown_name(best).lower()}) has {rival:.2f}."
     )
 
 
-def _use(facts: Mapping[str, Any]) -> str:
+def _use(evaluation: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
+    more = "".join(
+        f"\n{text}"
+        for text, there in (
+            ("`--modes FILE` writes the modes with their probabilities and scales.", "distribution" in evaluation),
+            ("`--coverage FILE` writes how likely man coverage is.", evaluation["coverage"]["predicted"]),
+        )
+        if there
+    )
     files = ", ".join(f"`{name}`" for name in facts.get("files", ["model.onnx"]))
     return f"""## Intended use
 
 Studying plays: what players were likely to do, how far a receiver or defender departed from it, and comparison with
 the baselines below. Files: {files}. `sport-assets predict nfl --model MODEL --input FOLDER --output FILE` needs no
-training code and no PyTorch.
+training code and no PyTorch.{more}
 
 Input: tracking at 10 Hz from the snap to the throw, the landing point of the ball, the number of frames to predict;
 optionally what was known of the play before the snap. Output: x and y in yards for every frame in the air.
@@ -96,70 +111,65 @@ def _data(evaluation: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
         [f"`{item['asset']}`", item["partition"] or "", f"`{item['version'][:SHORT]}`"]
         for item in sorted(facts.get("data", []), key=lambda i: (i["asset"], i["partition"] or ""))
     ]
-    table = _table(["asset", "partition", "version"], rows) if rows else ""
+    table = markdown_table(["asset", "partition", "version"], rows) if rows else ""
     weeks = sorted(item["partition"] for item in facts.get("data", []) if item["asset"].endswith("/play_tensors"))
     return f"""## Data
 
 Weeks trained on: {", ".join(weeks)}. Weeks evaluated on: {", ".join(evaluation["weeks"])}.
-Games, never single plays, are divided into training, validation and test.
+Games, never single plays, are divided into sides and folds.
 Rows that break a rule of validation are left out and kept in quarantine. Columns that tell how a play ended are not
 read: context passes an allow-list of columns known before the snap. What the weights were trained on:
 
 {table}"""
 
 
-def _training(facts: Mapping[str, Any]) -> str:
+def _training(evaluation: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
     sections = facts.get("settings", {})
     rows = [
         [f"{section}.{key}", f"`{json.dumps(value)}`"]
         for section in ("data", "model", "training")
         for key, value in sorted(sections.get(section, {}).items())
     ]
+    fit = evaluation["fit"]
+    if fit["part"] == "all":
+        how = (
+            f"The weights in this model were fitted on all {fit['plays']:,} plays of the {fit['games']:,} games of the "
+            "weeks trained on, to the last epoch: no choice was made by games that it could be judged by"
+        )
+    else:
+        how = (
+            f"The weights in this model were fitted on {fit['plays']:,} plays of {fit['games']:,} games; they are "
+            "those of the epoch that was best on the validation games"
+        )
     return f"""## Training
 
-AdamW with linear warm-up; the published weights are those of the epoch with the least ADE on the validation games.
+AdamW with linear warm-up. {how}.
 Lengths, speeds and times are divided by fixed scales, so no statistic of the data is part of the model. Every play is
 also seen mirrored along the field where `data.mirror` is set, and started a few frames before the throw by
 `data.earlier_starts_frames`.
 
 <details><summary>All settings</summary>
 
-{_table(["setting", "value"], rows)}
+{markdown_table(["setting", "value"], rows)}
 
 </details>"""
 
 
-def _results(evaluation: Mapping[str, Any]) -> str:
-    parts = ["## Results on held-out games"]
-    for horizon, title in HORIZON_TITLES.items():
-        counts = evaluation["samples"][horizon]
-        tables = {"model": evaluation["metrics"], **evaluation["baselines"]}
-        order = sorted(tables, key=lambda name: (name != "model", tables[name][horizon]["ade"]["value"]))
-        rows = [[_bold(_title(n), n), *(_cell(tables[n][horizon][m], n) for m in METRIC_TITLES)] for n in order]
-        parts.append(f"### {title}: {counts['players']:,} players, {counts['frames']:,} frames")
-        parts.append(_table(["", *METRIC_TITLES.values()], rows))
-    interval = evaluation["intervals"]
-    parts.append(
-        "ADE: mean distance over all frames. FDE: distance at the last frame. Missed: share of players whose last "
-        "position is off by more than 2 yards. RMSE: sqrt(sum(dx² + dy²) / 2N), the score of the Big Data Bowl 2026. "
-        f"All in yards. Intervals: {interval['level']:.0%}, {interval['resamples']:,} resamples of plays."
-    )
-    roles = evaluation.get("by_role", {})
-    if roles:
-        best = [n for n in NAMES if any(n in one for one in roles.values())]
-        rows = [
-            [role.replace("_", " "), f"{one['players']:,}", *(f"{one[n]['ade']:.2f}" for n in best if n in one)]
-            for role, one in roles.items()
-        ]
-        parts.append("### Mean error (ADE) by role")
-        parts.append(_table(["role", "players", *(_title(n) for n in best)], rows))
-    return "\n\n".join(parts)
+def _limitations(evaluation: Mapping[str, Any]) -> str:
+    if "distribution" in evaluation:
+        path = (
+            "The point forecast is one path: where a defender may go two ways, it lies between the modes. Each "
+            "player's modes are his own; how players' choices hang together is not said."
+        )
+    else:
+        path = "One path per player: where a defender may go two ways, the forecast lies between them."
+    return LIMITATIONS.format(path=path)
 
 
 LIMITATIONS = """## Limitations
 
 - The landing point and the time in the air are inputs. They are known after the play, not during it.
-- One path per player: where a defender may go two ways, the forecast lies between them.
+- {path}
 - Contact, tackles and stumbles are not modelled; nothing keeps a path inside the field.
 - Errors grow with time in the air, and long passes are rare: see the error by horizon beside this card.
 - A model of highlights or of one season need not hold for others. Compare with the baselines on your own data first.
@@ -184,27 +194,8 @@ def _provenance(facts: Mapping[str, Any]) -> str:
         if facts.get(key)
     ]
     checks = facts.get("checks", {})
-    text = "## Provenance\n\n" + _table(["", "version"], rows)
+    text = "## Provenance\n\n" + markdown_table(["", "version"], rows)
     if checks:
         verdicts = [[f"`{name}`", "passed" if passed else "**failed**"] for name, passed in sorted(checks.items())]
-        text += "\n\n" + _table(["check", "result"], verdicts)
+        text += "\n\n" + markdown_table(["check", "result"], verdicts)
     return text
-
-
-def _title(name: str) -> str:
-    return NAMES.get(name, name.replace("_", " ").capitalize())
-
-
-def _bold(text: str, name: str) -> str:
-    return f"**{text}**" if name == "model" else text
-
-
-def _cell(value: Mapping[str, float], name: str) -> str:
-    return _bold(f"{value['value']:.3f}", name) + f" ({value['low']:.2f}–{value['high']:.2f})"
-
-
-def _table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    columns = list(header)
-    lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
-    lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
-    return "\n".join(lines)

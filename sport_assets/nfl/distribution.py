@@ -27,6 +27,13 @@ LEVELS = tuple(round(0.05 * step, 2) for step in range(1, 20))
 """Levels of the reliability curve."""
 
 CHECKED_LEVELS = (0.5, 0.9)
+CALIBRATED_WITHIN = 0.05
+REGIONS_CHECK = (
+    "regions_calibrated",
+    "The 50 % and 90 % regions hold their share of the truth within 5 points; a model without modes has none to check.",
+)
+"""Name and description of the check of an evaluation. It only warns."""
+
 TIME_BINS_S = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, np.inf)
 """Seconds after the throw by which reliability is told apart."""
 
@@ -203,9 +210,9 @@ def _best(
     distance = metrics.distances(path, np.broadcast_to(truth[:, None], path.shape), _every_mode(known, path))
     total = distance.sum(-1)
     chosen = np.take_along_axis(distance, total.argmin(1)[:, None, None], 1)[:, 0]
-    counted = known.any(-1)
+    counted: np.ndarray = np.asarray(known.any(-1))
     last = known.shape[1] - 1 - np.argmax(known[:, ::-1], axis=1)
-    final: np.ndarray = np.where(counted, distance[np.arange(len(distance)), :, last].min(1, initial=np.inf), 0.0)
+    final = np.where(counted, distance[np.arange(len(distance)), :, last].min(1, initial=np.inf), 0.0)
 
     def by_play(values: np.ndarray) -> np.ndarray:
         return np.bincount(play, weights=values, minlength=plays)
@@ -265,10 +272,7 @@ def summary(scores: Scores, plays: int, weights: np.ndarray) -> dict[str, Any]:
             "levels": list(LEVELS),
             "inside": inside(scores.level),
             "baseline_inside": inside(scores.baseline_level),
-            **{
-                f"inside_{level:.0%}".rstrip("%"): mean((scores.level <= level).astype(float))
-                for level in CHECKED_LEVELS
-            },
+            **{f"inside_{round(100 * level)}": mean((scores.level <= level).astype(float)) for level in CHECKED_LEVELS},
         },
         "by_time": [_of_time(scores, low, high) for low, high in pairwise(TIME_BINS_S)],
         "effective_modes": float((effective(scores.use) * scores.use_players).sum() / scores.use_players.sum()),

@@ -17,15 +17,15 @@ import numpy as np
 import polars as pl
 
 from sport_assets.lineage.checks import SAMPLE_ROWS, CheckResult
-from sport_assets.nfl import distribution, plots, report
+from sport_assets.nfl import distribution, plots, plots_distribution, report
 from sport_assets.nfl.baselines import BASELINES, Batch
-from sport_assets.nfl.held_out import HeldOut, held_out, method, plays_of, torch_forecast
+from sport_assets.nfl.held_out import HeldOut, held_out, method, plays_by_length, torch_forecast
 from sport_assets.nfl.measuring import HORIZONS, Measured, measure
 from sport_assets.nfl.predict import rows_to_predict
 from sport_assets.nfl.schemas import PREDICTIONS_FILE
 from sport_assets.nfl.split import Split
 from sport_assets.nfl.tensors import PlayTensors
-from sport_assets.training.names import BEATS_BASELINES
+from sport_assets.training.names import BEATS_BASELINES, SPEC_FILE
 
 CHECKED_METRICS = ("ade", "rmse")
 """Metrics in which a model must be better than every baseline, at both horizons."""
@@ -61,7 +61,7 @@ def evaluate(
     write_json(out / "evaluation.json", found)
     predictions(measured).write_parquet(out / PREDICTIONS_FILE, statistics=True)
     draw(parts, measured, found, out)
-    return report.facts(found), [beats_baselines(found)]
+    return report.facts(found), [beats_baselines(found), regions_calibrated(found)]
 
 
 def run(parts: list[HeldOut], weeks: Mapping[str, PlayTensors]) -> list[Measured]:
@@ -70,7 +70,7 @@ def run(parts: list[HeldOut], weeks: Mapping[str, PlayTensors]) -> list[Measured
 
     @cache
     def spread() -> distribution.BaselineSpread:
-        return distribution.BaselineSpread(plays_of(weeks, games))
+        return distribution.BaselineSpread(plays_by_length(weeks, games, "any side"))
 
     each = []
     for part in parts:
@@ -82,12 +82,11 @@ def run(parts: list[HeldOut], weeks: Mapping[str, PlayTensors]) -> list[Measured
 def fit(checkpoint: Path, split: Split, weeks: Mapping[str, PlayTensors]) -> dict[str, Any]:
     """What the weights that are exported were fitted on: part of the data set, weeks, games and plays."""
     from sport_assets.nfl.models import TENSORS_KEY
-    from sport_assets.training.checkpoints import SPEC
 
-    spec = json.loads((checkpoint / SPEC).read_text(encoding="utf-8"))
+    spec = json.loads((checkpoint / SPEC_FILE).read_text(encoding="utf-8"))
     read = sorted(item["partition"] for item in spec["inputs"] if item["key"] == TENSORS_KEY)
     games = split.train if spec["part"] == "split" else (*split.train, *split.valid, *split.test)
-    plays = plays_of({week: weeks[week] for week in read}, games)
+    plays = plays_by_length({week: weeks[week] for week in read}, games, f"the part {spec['part']!r}")
     return {"part": spec["part"], "weeks": read, "games": len(np.unique(plays.game_id)), "plays": len(plays)}
 
 
@@ -96,8 +95,21 @@ def draw(parts: list[HeldOut], measured: Measured, found: Mapping[str, Any], out
     plots.error_by_horizon(found["error_by_frame"], out / "error_by_horizon.png")
     for name, example in found["examples"].items():
         play = example["index"]
-        picture = plots.PlayPicture.of(measured.plays, play, measured.positions[play], BASELINES[distribution.BASELINE])
-        plots.play(picture, name, example["ade_yards"], out / f"play_{name}.png")
+        physics = BASELINES[distribution.BASELINE]
+        picture = plots.PlayPicture.of(measured.plays, play, measured.positions[play], physics)
+        overlay = None
+        if measured.scores is not None:
+            overlay = plots_distribution.modes(picture, _modes(parts, measured.plays.select(np.array([play]))))
+        plots.play(picture, name, example["ade_yards"], out / f"play_{name}.png", overlay)
+    if "distribution" in found:
+        plots_distribution.reliability(found["distribution"], out / "reliability.png")
+
+
+def _modes(parts: list[HeldOut], play: PlayTensors) -> plots_distribution.ModesPicture:
+    """The modes of one play, again by the weights that never saw its game."""
+    [part] = [part for part in parts if play.game_id[0] in part.plays.game_id]
+    with torch_forecast(part.checkpoint) as forecast:
+        return plots_distribution.ModesPicture.of(forecast(dict(play.pad(np.array([0])))))
 
 
 def predictions(measured: Measured) -> pl.DataFrame:
@@ -147,6 +159,34 @@ def beats_baselines(found: Mapping[str, Any]) -> CheckResult:
         rules={"not_better_than_baseline": len(lost)} if lost else {},
         sample=tuple(lost[:SAMPLE_ROWS]),
         metadata=report.facts(found),
+    )
+
+
+def regions_calibrated(found: Mapping[str, Any]) -> CheckResult:
+    """Whether the 50 % and 90 % regions hold their share of the truth; passed by a model that has none."""
+    name, description = distribution.REGIONS_CHECK
+    if "distribution" not in found:
+        said = {"distribution": "none: the model gives one path for each player"}
+        return CheckResult(name, passed=True, blocking=False, description=description, metadata=said)
+    shares = {
+        level: found["distribution"]["regions"][f"inside_{round(100 * level)}"]["value"]
+        for level in distribution.CHECKED_LEVELS
+    }
+    wrong = [
+        {"region": level, "inside": share, "off_by": share - level}
+        for level, share in shares.items()
+        if abs(share - level) > distribution.CALIBRATED_WITHIN
+    ]
+    return CheckResult(
+        name,
+        passed=not wrong,
+        blocking=False,
+        description=description,
+        failed=len(wrong),
+        checked=len(shares),
+        rules={"share_of_truths_off": len(wrong)} if wrong else {},
+        sample=tuple(wrong),
+        metadata={f"inside_{level:.0%}": share for level, share in shares.items()},
     )
 
 

@@ -9,7 +9,7 @@ number, while the weights of the folder itself learned from all games and can be
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +20,8 @@ import numpy as np
 from sport_assets.nfl.baselines import Batch
 from sport_assets.nfl.split import Split
 from sport_assets.nfl.tensors import PlayTensors
-from sport_assets.training.checkpoints import SPEC
 from sport_assets.training.errors import BadSpecError
+from sport_assets.training.names import SPEC_FILE
 
 Forecast = Callable[[Batch], dict[str, np.ndarray]]
 """From padded arrays to a model's outputs by name (`network.outputs`)."""
@@ -68,7 +68,8 @@ def held_out(checkpoint: Path, split: Split, weeks: Mapping[str, PlayTensors]) -
     """
     if method(checkpoint) == "holdout":
         _expect(checkpoint, "split")
-        return [HeldOut(checkpoint, plays_of(weeks, split.test), frozenset(split.train + split.valid))]
+        plays = plays_by_length(weeks, split.test, "the test side")
+        return [HeldOut(checkpoint, plays, frozenset(split.train + split.valid))]
     final = _expect(checkpoint, "all")
     folders = {path.name for path in checkpoint.glob("fold_*")}
     if not split.folds or folders != {f"fold_{number}" for number in range(len(split.folds))}:
@@ -82,15 +83,16 @@ def held_out(checkpoint: Path, split: Split, weeks: Mapping[str, PlayTensors]) -
         for name in ("settings", "seed", "inputs"):
             if spec.get(name) != final.get(name):
                 raise BadSpecError(f"{folder.name} was trained with other {name} than the final fit: make it again")
-        parts.append(HeldOut(folder, plays_of(weeks, valid), frozenset(train)))
+        plays = plays_by_length(weeks, valid, f"the held-out side of fold {number}")
+        parts.append(HeldOut(folder, plays, frozenset(train)))
     return parts
 
 
 def _expect(folder: Path, part: str) -> dict[str, Any]:
     """The training spec of a folder, which must say that this part of the data set was trained on."""
-    path = folder / SPEC
+    path = folder / SPEC_FILE
     if not path.is_file():
-        raise BadSpecError(f"{folder.name} has no {SPEC}: what it was trained on cannot be told")
+        raise BadSpecError(f"{folder.name} has no {SPEC_FILE}: what it was trained on cannot be told")
     spec: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     if spec.get("part") != part:
         raise LeakageError(
@@ -100,18 +102,14 @@ def _expect(folder: Path, part: str) -> dict[str, Any]:
     return spec
 
 
-def plays_of(weeks: Mapping[str, PlayTensors], games: tuple[int, ...]) -> PlayTensors:
-    """The plays with targets of some games, by number of frames, then week, game and play.
+def plays_by_length(weeks: Mapping[str, PlayTensors], games: Sequence[int], what: str) -> PlayTensors:
+    """The plays with targets of some games (called `what`), by number of frames, then week, game and play.
 
     Raises BadSpecError where there is none.
     """
-    parts = []
-    for week in sorted(weeks):
-        chosen = weeks[week].trainable()
-        parts.append(weeks[week].select(chosen[np.isin(weeks[week].game_id[chosen], games)]))
-    if not any(len(part) for part in parts):
-        raise BadSpecError(f"the {len(weeks)} weeks have no play with targets of the {len(games)} games to judge by")
-    plays = PlayTensors.concatenate(parts)
+    from sport_assets.nfl.models import plays_of
+
+    plays = plays_of(weeks, games, what)
     return plays.select(np.argsort(plays.frames, kind="stable"))
 
 
@@ -124,14 +122,12 @@ def torch_forecast(checkpoint: Path) -> Iterator[Forecast]:
 
     threads = torch.get_num_threads()
     network = load(checkpoint).network
-    names = getattr(network, "outputs", ("positions",))
 
     def forecast(batch: Batch) -> dict[str, np.ndarray]:
         tensors = as_tensors(batch)
         with torch.no_grad():
             found = network(*(tensors[name] for name in INPUTS))
-        values = found if isinstance(found, tuple) else (found,)
-        return {name: value.numpy() for name, value in zip(names, values, strict=True)}
+        return {name: value.numpy() for name, value in zip(network.outputs, found, strict=True)}
 
     torch.set_num_threads(1)
     try:

@@ -1,7 +1,8 @@
 """Pictures of the NFL line that a coach can read: plays on a field, error by horizon, a week at a glance.
 
 Here belongs drawing, from arrays to PNG files with the same bytes for the same input. Metrics and choices of what
-to show do not belong here. matplotlib is imported inside the functions: pictures are no reason to load it.
+to show do not belong here; pictures of probabilities are in `plots_distribution`. matplotlib is imported inside the
+functions: pictures are no reason to load it.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ NAMES = {
     "constant_acceleration": "Constant acceleration",
     "damped_landing": "Damped acceleration, receiver to the ball",
 }
+WEAKEST = ("standing_still", "constant_acceleration")
 COLOURS = {
     "model": "#d95f02",
     "standing_still": "#a0aec0",
@@ -46,8 +48,12 @@ COLOURS = {
 }
 
 
+Overlay = Callable[[Any], list[Any]]
+"""Draws more on a field's axes and gives its entries of the legend."""
+
+
 @contextmanager
-def _drawing() -> Iterator[Any]:
+def drawing() -> Iterator[Any]:
     """matplotlib's figure class without any window system, in one style whatever the user's settings."""
     import matplotlib
     from matplotlib.figure import Figure
@@ -58,7 +64,7 @@ def _drawing() -> Iterator[Any]:
         yield Figure
 
 
-def _save(figure: Any, path: Path) -> None:
+def save(figure: Any, path: Path) -> None:
     """PNG without the name and version of the program that wrote it."""
     figure.get_layout_engine().set(w_pad=0.12, h_pad=0.12)
     figure.savefig(path, format="png", dpi=110, metadata={"Software": None})
@@ -105,11 +111,11 @@ class PlayPicture:
         )
 
 
-def play(picture: PlayPicture, name: str, ade_yards: float, path: Path) -> None:
+def play(picture: PlayPicture, name: str, ade_yards: float, path: Path, overlay: Overlay | None = None) -> None:
     """Draw one play on the field, offence from left to right, as a PNG."""
     from matplotlib.lines import Line2D
 
-    with _drawing() as figure_class:
+    with drawing() as figure_class:
         low, high = _window(picture)
         frames = picture.prediction.shape[1]
         size = ((high - low) * INCHES_PER_YARD + 0.3, (FIELD_WIDTH_YARDS + 4) * INCHES_PER_YARD + 1.6)
@@ -124,7 +130,7 @@ def play(picture: PlayPicture, name: str, ade_yards: float, path: Path) -> None:
             _player(axes, picture, slot, *ROLE_LOOKS[role][1:])
         axes.plot(*picture.landing, marker="*", markersize=20, color="#f6c500", markeredgecolor="black", zorder=9)
         axes.set_title(
-            f"{name.capitalize()} play of the test games: mean error {ade_yards:.2f} yards "
+            f"{name.capitalize()} play of held-out games: mean error {ade_yards:.2f} yards "
             f"over {frames} frames ({frames * FRAME_SECONDS:.1f} s in the air)",
             pad=26,
             fontsize=13,
@@ -150,8 +156,10 @@ def play(picture: PlayPicture, name: str, ade_yards: float, path: Path) -> None:
             Line2D([], [], color="#f6c500", marker="*", markeredgecolor="black", linestyle="none",
                    markersize=14, label="ball lands"),
         ]  # fmt: skip
+        if overlay is not None:
+            handles += overlay(axes)
         figure.legend(handles=handles, loc="outside lower center", ncols=5, frameon=False, fontsize=10)
-        _save(figure, path)
+        save(figure, path)
 
 
 def _window(picture: PlayPicture) -> tuple[float, float]:
@@ -229,7 +237,7 @@ def error_by_horizon(curves: Mapping[str, Any], path: Path) -> None:
 
     curves: `frame`, `players` and `error_yards` by name, as in evaluation.json.
     """
-    with _drawing() as figure_class:
+    with drawing() as figure_class:
         figure = figure_class(figsize=(9.5, 6.6), layout="constrained")
         axes, counts = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
         time_s = np.array(curves["frame"]) * FRAME_SECONDS
@@ -240,24 +248,25 @@ def error_by_horizon(curves: Mapping[str, Any], path: Path) -> None:
                 time_s, errors[name], color=COLOURS.get(name, "#4a5568"), linewidth=3 if main else 1.7,
                 zorder=5 if main else 3, label=NAMES.get(name, name),
             )  # fmt: skip
-        # Standing still is so far off that the others would be a bundle at the bottom.
-        others = [max(values) for name, values in errors.items() if name != "standing_still"]
-        axes.set_ylim(0, 1.08 * max(others))
+        # The weakest are so far off that the others would be a bundle at the bottom: they leave the picture.
+        others = [max(values) for name, values in errors.items() if name not in WEAKEST]
+        axes.set_ylim(0, 1.4 * max(others))
         axes.set_ylabel("mean error, yards")
-        axes.set_title("Error by time after the throw, test games", fontsize=13, fontweight="bold", loc="left")
+        axes.set_title("Error by time after the throw, held-out games", fontsize=13, fontweight="bold", loc="left")
         axes.legend(frameon=False, loc="upper left")
         counts.bar(time_s, curves["players"], width=0.8 * FRAME_SECONDS, color="#cbd5e0")
         counts.set_ylabel("players")
         counts.set_xlabel("seconds after the throw")
         for one in (axes, counts):
             one.grid(axis="y", color="#e2e8f0")
+            one.set_axisbelow(True)
             one.spines[["top", "right"]].set_visible(False)
-        _save(figure, path)
+        save(figure, path)
 
 
 def week_at_a_glance(tensors: PlayTensors, title: str, path: Path) -> None:
     """One picture of a week: counts, speeds at the throw, time in the air, where the passes come down."""
-    with _drawing() as figure_class:
+    with drawing() as figure_class:
         figure = figure_class(figsize=(13.0, 6.6), layout="constrained")
         grid = figure.add_gridspec(2, 2, width_ratios=[1.25, 1])
         landing = figure.add_subplot(grid[:, 0])
@@ -297,4 +306,4 @@ def week_at_a_glance(tensors: PlayTensors, title: str, path: Path) -> None:
             axes.grid(axis="y", color="#e2e8f0")
             axes.set_axisbelow(True)
             axes.spines[["top", "right"]].set_visible(False)
-        _save(figure, path)
+        save(figure, path)

@@ -1,7 +1,7 @@
 """Batch prediction from raw input files with an exported ONNX model; no torch.
 
-Here belongs the way from files to a CSV of positions. Reading and cleaning files is in `plays` and `context`,
-arrays in `features`; training code must not be imported here, nor anything that loads torch.
+Here belongs the way from files to tables of positions, modes and coverage. Reading and cleaning files is in `plays`
+and `context`, arrays in `features`; training code must not be imported here, nor anything that loads torch.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,10 @@ from sport_assets.nfl.weeks import SUPPLEMENTARY, plain_or_gzip
 METADATA_KEY = "sport_assets"
 BATCH_PLAYS = 64
 COLUMNS = ("game_id", "play_id", "nfl_id", "frame_id", "x", "y")
+MODE_COLUMNS = (*COLUMNS[:4], "mode", "probability", "x", "y", "sigma_x", "sigma_y")
+MODE_TYPES = {"mode": pl.Int32, **dict.fromkeys(("probability", "x", "y", "sigma_x", "sigma_y"), pl.Float32)}
+MODE_OUTPUTS = ("modes", "mode_probability", "mode_scale")
+COVERAGE_OUTPUT = "man_probability"
 
 log = logging.getLogger(__name__)
 
@@ -46,11 +51,15 @@ class PredictionReport:
     """What a prediction wrote, and what it could not use."""
 
     rows: int
-    """Rows written, one per player and frame."""
+    """Rows of positions written, one per player and frame."""
     rows_quarantined: int
     """Input rows that break a rule and were not used."""
     players_left_out: int
     """Players to predict (each play counts) without a prediction, for what their rows lack."""
+    mode_rows: int | None = None
+    """Rows of modes written, one per player, frame and mode; None where they were not asked for."""
+    coverage_rows: int | None = None
+    """Plays whose coverage was written; None where it was not asked for."""
 
 
 def layout() -> dict[str, Any]:
@@ -65,29 +74,96 @@ def layout() -> dict[str, Any]:
     }
 
 
-def predict(model: Path, input_path: Path, output: Path) -> PredictionReport:
-    """Predict every player to predict of the raw input files and write one CSV.
+def predict(
+    model: Path, input_path: Path, output: Path, *, modes: Path | None = None, coverage: Path | None = None
+) -> PredictionReport:
+    """Predict every player to predict of the raw input files and write the tables that are asked for.
 
     model: ONNX file of `nfl/exported_model`. input_path: a file input_*.csv[.gz], or a folder that has such
     files or a folder `train` with them; supplementary_data.csv[.gz] beside them, or beside `train`, is used where
-    there is one. output: game_id, play_id, nfl_id, frame_id (from 1), x, y in yards and the original coordinates,
-    by file, then game, play, player and frame; written whole or not at all.
-    Raises PredictionError, or `plays.RawFileError` for a raw file that cannot be read.
+    there is one. output, a CSV: game_id, play_id, nfl_id, frame_id (from 1), x, y in yards and the original
+    coordinates, by file, then game, play, player and frame. modes, a Parquet file: MODE_COLUMNS, each mode's
+    mean position, standard deviations along x and y (yards) and probability, mode from 1. coverage, a CSV: game_id,
+    play_id, p_man, the probability of man coverage.
+    All files are written, each whole, or none. Raises PredictionError, also where the model has no modes or tells no
+    coverage that is asked for, or `plays.RawFileError` for a raw file that cannot be read.
     """
+    asked = [path for path in (output, modes, coverage) if path is not None]
+    if len({path.absolute() for path in asked}) < len(asked):
+        raise PredictionError("two of the files to write have the same name: give each its own")
     session = open_model(model)
+    wanted = _wanted_outputs(session, model, modes=modes is not None, coverage=coverage is not None)
     files = input_files(input_path)
     supplementary = supplementary_file(files[0])
     known = None if supplementary is None else context.read_context(supplementary)[0]
-    parts = [_predict_file(session, file, known) for file in files]
-    table = pl.concat([part for part, _, _ in parts])
-    output.parent.mkdir(parents=True, exist_ok=True)
-    temporary = output.with_name(f".{output.name}.{os.getpid()}")
+    parts = [_predict_file(session, file, known, wanted) for file in files]
+    positions, of_modes, of_plays = (
+        pl.concat([part.tables[name] for part in parts]) if name in parts[0].tables else None
+        for name in ("positions", "modes", "coverage")
+    )
+    assert positions is not None
+    writes: dict[Path, Callable[[Path], Any]] = {output: partial(positions.write_csv, float_precision=4)}
+    if modes is not None and of_modes is not None:
+        writes[modes] = of_modes.write_parquet
+    if coverage is not None and of_plays is not None:
+        writes[coverage] = partial(of_plays.write_csv, float_precision=6)
+    write_all(writes)
+    return PredictionReport(
+        rows=len(positions),
+        rows_quarantined=sum(part.rows_quarantined for part in parts),
+        players_left_out=sum(part.players_left_out for part in parts),
+        mode_rows=None if of_modes is None else len(of_modes),
+        coverage_rows=None if of_plays is None else len(of_plays),
+    )
+
+
+def write_all(writes: Mapping[Path, Callable[[Path], Any]]) -> None:
+    """Write files whole and all of them, or none: each beside its place, and only then all moved to their places."""
+    temporary = {path: path.with_name(f".{path.name}.{os.getpid()}") for path in writes}
+    placed: list[Path] = []
     try:
-        table.write_csv(temporary, float_precision=4)
-        os.replace(temporary, output)
+        for path, write in writes.items():
+            if path.is_dir():
+                raise PredictionError(f"{path} is a folder: give the name of a file to write")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write(temporary[path])
+        for path, made in temporary.items():
+            os.replace(made, path)
+            placed.append(path)
     finally:
-        temporary.unlink(missing_ok=True)
-    return PredictionReport(len(table), sum(bad for _, bad, _ in parts), sum(absent for _, _, absent in parts))
+        if len(placed) < len(writes):
+            for path in (*temporary.values(), *placed):
+                path.unlink(missing_ok=True)
+
+
+def about(session: Any) -> dict[str, Any]:
+    """What a model says of itself: `sport_assets` in its metadata; empty where it is none of ours."""
+    text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+    found: dict[str, Any] = json.loads(text) if text else {}
+    return found
+
+
+def _wanted_outputs(session: Any, model: Path, *, modes: bool, coverage: bool) -> list[str]:
+    """The outputs to ask a model for. Raises PredictionError for one that it does not have."""
+    present = {entry.name for entry in session.get_outputs()}
+    wanted = ["positions"]
+    if modes:
+        if not present.issuperset(MODE_OUTPUTS):
+            raise PredictionError(
+                f"{model.name} gives one path for each player and no modes: leave out --modes, or use a model with "
+                "modes, as of the preset probabilistic"
+            )
+        wanted += MODE_OUTPUTS
+    if coverage:
+        if not about(session).get("coverage_labels"):
+            raise PredictionError(
+                f"{model.name} was trained on no play whose coverage is labelled and says nothing of it: leave out "
+                "--coverage, or train on weeks whose supplementary file has team_coverage_man_zone"
+            )
+        if COVERAGE_OUTPUT not in present:
+            raise PredictionError(f"{model.name} has no output {COVERAGE_OUTPUT}: leave out --coverage")
+        wanted.append(COVERAGE_OUTPUT)
+    return wanted
 
 
 def open_model(path: Path) -> Any:
@@ -106,11 +182,10 @@ def open_model(path: Path) -> Any:
         session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:
         raise PredictionError(f"{path.name} is not a readable ONNX model: {error}") from error
-    text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
-    about = json.loads(text) if text else {}
-    if about.get("line") != "nfl":
+    said = about(session)
+    if said.get("line") != "nfl":
         raise PredictionError(f"{path.name} is not a model of the nfl line: export one with nfl/exported_model")
-    if about.get("layout") != layout():
+    if said.get("layout") != layout():
         raise PredictionError(
             f"{path.name} was exported for other features than this version of the code makes: export it again"
         )
@@ -151,35 +226,86 @@ def _one_form(folder: Path, stem: str) -> Path:
         raise PredictionError(str(error)) from error
 
 
-def _predict_file(session: Any, file: Path, known: pl.DataFrame | None) -> tuple[pl.DataFrame, int, int]:
-    """The predictions of a file, how many of its rows were not used, and how many players left out."""
+@dataclass(frozen=True)
+class _Predicted:
+    """What comes of one input file."""
+
+    tables: dict[str, pl.DataFrame]
+    """positions; modes and coverage where they were asked for."""
+    rows_quarantined: int
+    players_left_out: int
+
+
+def _predict_file(session: Any, file: Path, known: pl.DataFrame | None, wanted: Sequence[str]) -> _Predicted:
     week = plays.read_week(file)
     cleaned = plays.clean_week(week).input
     tensors = features.build(plays.standardise(cleaned.clean), None, known)
-    rows = rows_to_predict(tensors, positions(session, tensors))
+    found = forecast(session, tensors, wanted)
+    rows = rows_to_predict(tensors, found["positions"])
     asked = week.input.frame.filter("player_to_predict").select(PLAYER_KEY).drop_nulls().unique(maintain_order=True)
     absent = asked.join(rows, on=PLAYER_KEY, how="anti", maintain_order="left")
     if cleaned.quarantined_rows:
         log.warning("%s: %d rows break a rule and are not used", file.name, cleaned.quarantined_rows)
     if len(absent):
         log.warning("%s: %d players to predict cannot be, first %s", file.name, len(absent), absent.row(0))
-    return rows, cleaned.quarantined_rows, len(absent)
+    tables = {"positions": rows}
+    if "modes" in found:
+        tables["modes"] = mode_rows(tensors, found)
+    if COVERAGE_OUTPUT in found:
+        tables["coverage"] = coverage_rows(tensors, found[COVERAGE_OUTPUT])
+    return _Predicted(tables, cleaned.quarantined_rows, len(absent))
 
 
-def positions(session: Any, tensors: PlayTensors) -> list[np.ndarray]:
-    """Standardised positions [A, frames, 2] of each play, in yards. Plays of like length share a batch."""
-    wanted = {entry.name for entry in session.get_inputs()}
-    result: list[np.ndarray] = [np.zeros((0, 0, 2), np.float32)] * len(tensors)
+def forecast(session: Any, tensors: PlayTensors, wanted: Sequence[str]) -> dict[str, list[np.ndarray]]:
+    """The wanted outputs of each play by name, cut to its players and frames. Plays of like length share a batch."""
+    inputs = {entry.name for entry in session.get_inputs()}
+    result: dict[str, list[np.ndarray]] = {name: [np.zeros(0, np.float32)] * len(tensors) for name in wanted}
     order = np.argsort(tensors.frames, kind="stable")
     for first in range(0, len(order), BATCH_PLAYS):
         chosen = order[first : first + BATCH_PLAYS]
         batch = dict(tensors.pad(chosen))
         batch["time_s"] = horizon_times(int(batch["frames"].max()))
-        (found,) = session.run(None, {name: value for name, value in batch.items() if name in wanted})
+        found = session.run(list(wanted), {name: value for name, value in batch.items() if name in inputs})
         counts = batch["player_mask"].sum(1)
-        for row, play in enumerate(chosen):
-            result[play] = found[row, : counts[row], : tensors.frames[play]]
+        for name, values in zip(wanted, found, strict=True):
+            for row, play in enumerate(chosen):
+                one = values[row] if values.ndim == 1 else values[row, : counts[row]]
+                # paths [..., H, 2] are padded to the longest of the batch; copied, or each would keep it all
+                result[name][play] = one if one.ndim < 3 else one[..., : tensors.frames[play], :].copy()
     return result
+
+
+def mode_rows(tensors: PlayTensors, found: Mapping[str, Sequence[np.ndarray]]) -> pl.DataFrame:
+    """The modes of each play as MODE_COLUMNS in original coordinates: by play, player, frame and mode (from 1).
+
+    found: modes and mode_scale [A, K, frames, 2], mode_probability [A, K] of each play, standardised.
+    """
+    path, scale = (_of_players(tensors, [v.swapaxes(1, 2) for v in found[name]]) for name in ("modes", "mode_scale"))
+    shares = [
+        np.broadcast_to(values[:, None], (len(values), frames, values.shape[1]))
+        for values, frames in zip(found["mode_probability"], tensors.frames, strict=True)
+    ]
+    probability = _of_players(tensors, shares)
+    if not len(probability):
+        return pl.DataFrame(schema={name: MODE_TYPES.get(name, pl.Int64) for name in MODE_COLUMNS})
+    rows, modes = probability.shape
+    table = _keys(tensors)[np.repeat(np.arange(rows), modes)].with_columns(
+        mode=np.tile(np.arange(1, modes + 1), rows),
+        probability=probability.ravel(),
+        x=path[..., 0].ravel().astype(np.float64),
+        y=path[..., 1].ravel().astype(np.float64),
+        sigma_x=scale[..., 0].ravel(),
+        sigma_y=scale[..., 1].ravel(),
+    )
+    return plays.restore_coordinates(table).select(
+        pl.col(name).cast(MODE_TYPES.get(name, pl.Int64)) for name in MODE_COLUMNS
+    )
+
+
+def coverage_rows(tensors: PlayTensors, man_probability: Sequence[np.ndarray]) -> pl.DataFrame:
+    """One row per play: game_id, play_id, p_man."""
+    found = np.array([float(value) for value in man_probability])
+    return pl.DataFrame({"game_id": tensors.game_id, "play_id": tensors.play_id, "p_man": found})
 
 
 def rows_to_predict(tensors: PlayTensors, found: Sequence[np.ndarray]) -> pl.DataFrame:
@@ -187,24 +313,32 @@ def rows_to_predict(tensors: PlayTensors, found: Sequence[np.ndarray]) -> pl.Dat
 
     One row per player to predict and frame, by play, player and frame.
     """
+    xy = np.concatenate([np.zeros((0, 2)), _of_players(tensors, found)]).astype(np.float64)
+    return plays.restore_coordinates(_keys(tensors).with_columns(x=xy[:, 0], y=xy[:, 1])).select(COLUMNS)
+
+
+def _of_players(tensors: PlayTensors, found: Sequence[np.ndarray]) -> np.ndarray:
+    """Values of each play [A, frames, ...] for the players to predict: one row per player and frame, [rows, ...]."""
     play_of = tensors.play_of_player
     players = np.flatnonzero(tensors.to_predict)
-    frames = tensors.frames[play_of[players]]
     slots = players - tensors.play_offset[play_of[players]]
     chosen = [found[play][slot] for play, slot in zip(play_of[players], slots, strict=True)]
-    xy = np.concatenate([np.zeros((0, 2)), *chosen]).astype(np.float64)
-    row_player = np.repeat(players, frames)
-    row_play = play_of[row_player]
+    return np.concatenate(chosen) if chosen else np.zeros((0, 2))
+
+
+def _keys(tensors: PlayTensors) -> pl.DataFrame:
+    """game_id, play_id, nfl_id, frame_id and direction_left of each player to predict and frame."""
+    players = np.flatnonzero(tensors.to_predict)
+    frames = tensors.frames[tensors.play_of_player[players]]
+    player = np.repeat(players, frames)
+    play = tensors.play_of_player[player]
     starts = np.cumsum(frames) - frames
-    table = pl.DataFrame(
+    return pl.DataFrame(
         {
-            "game_id": tensors.game_id[row_play],
-            "play_id": tensors.play_id[row_play],
-            "nfl_id": tensors.nfl_id[row_player],
-            "frame_id": np.arange(len(row_player)) - np.repeat(starts, frames) + 1,
-            "x": xy[:, 0],
-            "y": xy[:, 1],
-            "direction_left": tensors.direction_left[row_play],
+            "game_id": tensors.game_id[play],
+            "play_id": tensors.play_id[play],
+            "nfl_id": tensors.nfl_id[player],
+            "frame_id": np.arange(len(player)) - np.repeat(starts, frames) + 1,
+            "direction_left": tensors.direction_left[play],
         }
     )
-    return plays.restore_coordinates(table).select(COLUMNS)

@@ -36,9 +36,7 @@ def summary(measured: Measured, resamples: int) -> dict[str, Any]:
         "intervals": {"level": 0.95, "over": "plays", "resamples": resamples, "seed": BOOTSTRAP_SEED},
         "error_by_frame": _by_frame(measured),
         "coverage": coverage,
-        "spec_targets": spec_targets.table(
-            model["full"], {name: one["full"] for name, one in baselines.items()}, coverage
-        ),
+        "spec_targets": spec_targets.table(model, baselines, coverage),
     }
     if measured.scores is not None:
         report["distribution"] = distribution.summary(measured.scores, len(measured.plays), weights)

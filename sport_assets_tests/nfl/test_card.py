@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from sport_assets.nfl import card, evaluation
+from sport_assets.nfl import card, card_figures
 from sport_assets.nfl.baselines import BASELINES
+from sport_assets.nfl.plots import NAMES
 from sport_assets_tests.nfl.conftest import Chain
 
 FACTS = {
@@ -22,26 +23,30 @@ FACTS = {
 }
 
 
+def write(chain: Chain, evaluation: Path, out: Path) -> str:
+    exported = out / "exported"
+    exported.mkdir()
+    (exported / "model.onnx").write_bytes(b"")
+    return card.card(checkpoint=chain.checkpoint, evaluation=evaluation, exported=exported, facts=FACTS, out=out)
+
+
 @pytest.fixture(scope="module")
-def written(chain: Chain, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path, dict[str, Any]]:
+def written(chain: Chain, evaluated: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
     out = tmp_path_factory.mktemp("card")
-    folders = {name: out / name for name in ("evaluation", "exported", "card")}
-    for folder in folders.values():
-        folder.mkdir()
-    evaluation.evaluate(*chain, folders["evaluation"], resamples=20)
-    (folders["exported"] / "model.onnx").write_bytes(b"")
-    text = card.card(
-        checkpoint=chain.checkpoint,
-        evaluation=folders["evaluation"],
-        exported=folders["exported"],
-        facts=FACTS,
-        out=folders["card"],
-    )
-    return text, folders["card"], json.loads((folders["evaluation"] / "evaluation.json").read_text())
+    return write(chain, evaluated, out), out
 
 
-def test_the_card_has_the_sections_and_every_number(written: tuple[str, Path, dict[str, Any]]) -> None:
-    text, out, report = written
+@pytest.fixture(scope="module")
+def written_by_folds(
+    folded: Chain, evaluated_by_folds: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[str, dict[str, Any]]:
+    text = write(folded, evaluated_by_folds, tmp_path_factory.mktemp("card"))
+    return text, json.loads((evaluated_by_folds / "evaluation.json").read_text())
+
+
+def test_the_card_has_the_sections_and_every_number(written: tuple[str, Path], evaluated: Path) -> None:
+    text, out = written
+    report = json.loads((evaluated / "evaluation.json").read_text())
     assert (out / "model_card.md").read_text() == text
     for section in ("Intended use", "Data", "Training", "Results on held-out games", "Limitations", "Ethical"):
         assert f"\n## {section}" in text
@@ -50,22 +55,58 @@ def test_the_card_has_the_sections_and_every_number(written: tuple[str, Path, di
             for value in table[horizon].values():
                 assert f"{value['value']:.3f}" in text
     for name in ("model", *BASELINES):
-        assert card.NAMES[name] in text
+        assert NAMES[name] in text
     assert "model.hidden_dim | `16`" in text
     for version in ("aaaaaaaaaaaa", "ffffffffffff"):
         assert version in text
     assert "Weeks trained on: 2023-w01. Weeks evaluated on: 2023-w01, 2023-w02." in text
+    assert "fitted on 16 plays" in text and "By hold-out" in text
     assert "| `beats_baselines` | **failed** |" in text
     assert "| `parity` | passed |" in text
+    assert "## Uncertainty" not in text and "## Coverage" not in text
 
 
-def test_tables_are_whole(written: tuple[str, Path, dict[str, Any]]) -> None:
-    text, _, _ = written
-    for block in text.split("\n\n"):
+def test_a_card_by_folds_tells_them_from_the_final_fit(written_by_folds: tuple[str, dict[str, Any]]) -> None:
+    text, report = written_by_folds
+    assert "By 3 folds" in text and "fitted on all 48 plays" in text and "no game is left to judge them by" in text
+    for horizon in ("full", "10_frames"):
+        for value in report["folds"]["over_folds"][horizon].values():
+            assert f"{value['mean']:.3f} ± {value['standard_deviation']:.3f}" in text
+    side = report["held_out_side"]
+    assert f"{side['metrics']['full']['ade']['value']:.3f}" in text
+    assert f"these {side['samples']['plays']} plays of {side['samples']['games']} games alone" in text
+
+
+def test_uncertainty_and_coverage_stand_in_the_card(written_by_folds: tuple[str, dict[str, Any]]) -> None:
+    text, report = written_by_folds
+    found = report["distribution"]
+    assert "\n## Uncertainty" in text and "--modes FILE" in text and "--coverage FILE" in text
+    for value in (
+        *(f"{found['negative_log_likelihood'][name]['value']:.3f}" for name in ("model", "baseline")),
+        *(f"{found['regions'][name]['value']:.1%}" for name in ("inside_50", "inside_90")),
+        f"{found['best_mode']['full']['ade']['value']:.3f}",
+        f"{report['coverage']['accuracy']:.3f}",
+        f"{report['coverage']['majority_class_share']:.3f}",
+        "unverified on real data",
+    ):
+        assert value in text
+    without = {**report, "coverage": {"predicted": True, "labelled_plays": 0}}
+    assert "**Unverified: none of the plays" in card_figures.coverage(without)
+
+
+def test_targets_stand_in_the_card_with_who_meets_them(written: tuple[str, Path], evaluated: Path) -> None:
+    text, _ = written
+    for row in json.loads((evaluated / "evaluation.json").read_text())["spec_targets"]:
+        [line] = [line for line in text.splitlines() if line.startswith(f"| `{row['name']}`")]
+        assert row["remark"] in line and ("–" if row["value"] is None else f"{row['value']:.3f}") in line
+
+
+def test_tables_are_whole(written: tuple[str, Path], written_by_folds: tuple[str, dict[str, Any]]) -> None:
+    for block in (written[0] + "\n\n" + written_by_folds[0]).split("\n\n"):
         rows = [line for line in block.splitlines() if line.startswith("|")]
         assert len({row.replace("\\|", "").count("|") for row in rows}) <= 1, block
 
 
-def test_the_card_tells_nothing_of_this_machine(written: tuple[str, Path, dict[str, Any]]) -> None:
-    text, out, _ = written
+def test_the_card_tells_nothing_of_this_machine(written: tuple[str, Path]) -> None:
+    text, out = written
     assert str(out) not in text and "/tmp" not in text and "/home" not in text

@@ -7,51 +7,26 @@ import numpy as np
 import polars as pl
 import pytest
 
-from sport_assets.nfl import evaluation, held_out, measuring, metrics, report
+from sport_assets.nfl import evaluation, held_out, measuring, metrics, report, spec_targets
 from sport_assets.nfl.baselines import BASELINES, Batch
+from sport_assets.nfl.distribution import SCALE_BINS
 from sport_assets.nfl.held_out import LeakageError
 from sport_assets.nfl.measuring import Measured
 from sport_assets.nfl.schemas import PREDICTIONS
-from sport_assets.nfl.split import Split, folds
+from sport_assets.nfl.split import Split
 from sport_assets.nfl.tensors import PlayTensors
 from sport_assets.training.errors import BadSpecError
-from sport_assets_tests.nfl.conftest import Chain, untrained
+from sport_assets_tests.nfl.conftest import Chain
 from sport_assets_tests.nfl.example import plays
 
-FOLDS = 3
+
+def read(folder: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((folder / "evaluation.json").read_text())
+    return content
 
 
-@pytest.fixture(scope="module")
-def evaluated(chain: Chain, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
-    out = tmp_path_factory.mktemp("evaluation")
-    evaluation.evaluate(*chain, out, resamples=50)
-    return out, json.loads((out / "evaluation.json").read_text())
-
-
-@pytest.fixture(scope="module")
-def folded(chain: Chain, tmp_path_factory: pytest.TempPathFactory) -> Chain:
-    """The chain's data, its games dealt into folds, and a checkpoint with other weights for each."""
-    folder = tmp_path_factory.mktemp("folded")
-    split = Split.load(chain.split)
-    games = split.train + split.valid + split.test
-    Split(
-        split.method, split.train, split.valid, split.test, split.settings, split.weeks, tuple(folds(games, FOLDS))
-    ).save(folder / "split.json")
-    untrained(folder / "checkpoint", "all", evaluate_by="folds")
-    for fold in range(FOLDS):
-        untrained(folder / "checkpoint" / f"fold_{fold}", f"fold:{fold}", seed=fold + 1, evaluate_by="folds")
-    return Chain(folder / "checkpoint", folder / "split.json", chain.samples)
-
-
-@pytest.fixture(scope="module")
-def evaluated_by_folds(folded: Chain, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
-    out = tmp_path_factory.mktemp("by_folds")
-    evaluation.evaluate(*folded, out, resamples=50)
-    return out, json.loads((out / "evaluation.json").read_text())
-
-
-def test_the_same_bytes_twice(folded: Chain, evaluated_by_folds: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
-    out, _ = evaluated_by_folds
+def test_the_same_bytes_twice(folded: Chain, evaluated_by_folds: Path, tmp_path: Path) -> None:
+    out = evaluated_by_folds
     evaluation.evaluate(*folded, tmp_path, resamples=50)
     names = sorted(path.name for path in out.iterdir())
     assert names == [
@@ -61,6 +36,7 @@ def test_the_same_bytes_twice(folded: Chain, evaluated_by_folds: tuple[Path, dic
         "play_median.png",
         "play_worst.png",
         "predictions.parquet",
+        "reliability.png",
     ]
     for name in names:
         assert (out / name).read_bytes() == (tmp_path / name).read_bytes(), name
@@ -69,8 +45,8 @@ def test_the_same_bytes_twice(folded: Chain, evaluated_by_folds: tuple[Path, dic
             assert secret.encode() not in (out / name).read_bytes(), name
 
 
-def test_only_games_of_the_test_side(chain: Chain, evaluated: tuple[Path, dict[str, Any]]) -> None:
-    out, found = evaluated
+def test_only_games_of_the_test_side(chain: Chain, evaluated: Path) -> None:
+    out, found = evaluated, read(evaluated)
     split = Split.load(chain.split)
     games = set(pl.read_parquet(out / "predictions.parquet")["game_id"])
     assert games == set(split.test)
@@ -81,17 +57,17 @@ def test_only_games_of_the_test_side(chain: Chain, evaluated: tuple[Path, dict[s
 
 
 def test_by_folds_every_play_is_forecast_by_weights_that_never_saw_its_game(
-    folded: Chain, evaluated_by_folds: tuple[Path, dict[str, Any]]
+    folded: Chain, evaluated_by_folds: Path
 ) -> None:
-    out, found = evaluated_by_folds
+    out, found = evaluated_by_folds, read(evaluated_by_folds)
     split = Split.load(folded.split)
     rows = pl.read_parquet(out / "predictions.parquet")
     weeks = {week: PlayTensors.load(folder / "tensors.safetensors") for week, folder in folded.samples.items()}
     assert set(rows["game_id"]) == set(split.train + split.valid + split.test)
     for fold, (_, valid) in enumerate(split.folds):
-        own = held_out.plays_of(weeks, valid)
+        own = held_out.plays_by_length(weeks, valid, "")
         with held_out.torch_forecast(folded.checkpoint / f"fold_{fold}") as forecast:
-            measured = measuring.measure(own, forecast, no_spread)
+            measured = measuring.measure(own, forecast, lambda: np.ones((len(SCALE_BINS), 2)))
         wanted = evaluation.predictions(measured).select("game_id", "play_id", "nfl_id", "frame_id", "x", "y")
         of_fold = rows.filter(pl.col("game_id").is_in(valid)).select(wanted.columns)
         assert of_fold.equals(wanted)
@@ -111,10 +87,8 @@ def test_by_folds_every_play_is_forecast_by_weights_that_never_saw_its_game(
     assert over["standard_deviation"] > 0
 
 
-def test_the_test_side_stands_beside_with_the_same_forecasts(
-    folded: Chain, evaluated_by_folds: tuple[Path, dict[str, Any]]
-) -> None:
-    out, found = evaluated_by_folds
+def test_the_test_side_stands_beside_with_the_same_forecasts(folded: Chain, evaluated_by_folds: Path) -> None:
+    out, found = evaluated_by_folds, read(evaluated_by_folds)
     test = Split.load(folded.split).test
     rows = pl.read_parquet(out / "predictions.parquet").filter(pl.col("game_id").is_in(test))
     side = found["held_out_side"]
@@ -146,7 +120,7 @@ def test_weights_are_never_judged_by_what_they_learned_from(folded: Chain, chain
     weeks = {week: PlayTensors.load(folder / "tensors.safetensors") for week, folder in folded.samples.items()}
     train, valid = split.folds[0]
     with pytest.raises(LeakageError, match=f"learned from 1 of the games .* first {train[0]}"):
-        held_out.HeldOut(folded.checkpoint, held_out.plays_of(weeks, (*valid, train[0])), frozenset(train))
+        held_out.HeldOut(folded.checkpoint, held_out.plays_by_length(weeks, (*valid, train[0]), ""), frozenset(train))
 
 
 def test_folds_that_do_not_belong_together_are_refused(folded: Chain, tmp_path: Path) -> None:
@@ -162,11 +136,57 @@ def test_folds_that_do_not_belong_together_are_refused(folded: Chain, tmp_path: 
         evaluation.evaluate(*less, tmp_path, resamples=5)
 
 
-def test_predictions_are_checked_as_a_table(evaluated: tuple[Path, dict[str, Any]]) -> None:
+def test_modes_and_coverage_are_judged_where_a_model_has_them(evaluated_by_folds: Path, evaluated: Path) -> None:
+    found, plain = read(evaluated_by_folds), read(evaluated)
+    frames = found["samples"]["full"]["frames"]
+    modes = found["distribution"]
+    assert modes["modes"] == 3 and 1 <= modes["effective_modes"] <= 3
+    assert sum(one["frames"] for one in modes["by_time"]) == frames
+    likelihood = modes["negative_log_likelihood"]
+    for name in ("model", "baseline"):
+        of_time = sum(
+            one["frames"] * one[("" if name == "model" else "baseline_") + "negative_log_likelihood"]
+            for one in modes["by_time"]
+            if one["frames"]
+        )
+        assert likelihood[name]["value"] == pytest.approx(of_time / frames)
+    assert modes["best_mode"]["full"]["ade"]["value"] <= modes["most_probable_mode"]["full"]["ade"]["value"]
+    assert modes["regions"]["inside_90"]["value"] == modes["regions"]["inside"][17]
+    assert found["coverage"]["labelled_plays"] == 32 and 0 <= found["coverage"]["accuracy"] <= 1
+    assert "distribution" not in plain and plain["coverage"]["predicted"] is False
+    assert plain["coverage"]["labelled_plays"] > 0
+
+
+def test_a_likelihood_worse_than_the_baselines_loses(evaluated_by_folds: Path) -> None:
+    found = read(evaluated_by_folds)
+    likelihood = found["distribution"]["negative_log_likelihood"]
+    for better in (True, False):
+        likelihood["model"]["value"] = likelihood["baseline"]["value"] - (0.1 if better else 0.0)
+        check = evaluation.beats_baselines(found)
+        lost = [row for row in check.sample if row["metric"] == "negative_log_likelihood"]
+        assert (len(lost), check.checked) == (0 if better else 1, 4 * len(BASELINES) + 1)
+
+
+def test_regions_are_checked_and_a_model_without_them_passes(evaluated_by_folds: Path, evaluated: Path) -> None:
+    from sport_assets.nfl.assets import MODEL
+
+    found = read(evaluated_by_folds)
+    regions = found["distribution"]["regions"]
+    for fifty, ninety, failed in ((0.54, 0.86, 0), (0.44, 0.9, 1), (0.7, 0.99, 2)):
+        regions["inside_50"]["value"], regions["inside_90"]["value"] = fifty, ninety
+        check = evaluation.regions_calibrated(found)
+        assert (check.passed, check.failed, check.checked, check.blocking) == (failed == 0, failed, 2, False)
+    none = evaluation.regions_calibrated(read(evaluated))
+    assert (none.passed, none.checked) == (True, 0) and "none" in none.metadata["distribution"]
+    [declared] = [check for check in MODEL.evaluation_checks if check.name == none.name]
+    assert declared.blocking is False
+
+
+def test_predictions_are_checked_as_a_table(evaluated: Path) -> None:
     from sport_assets.nfl.assets import PREDICTIONS_SOUND
     from sport_assets.orchestration.checks import AssetChecks
 
-    rows = pl.read_parquet(evaluated[0] / "predictions.parquet")
+    rows = pl.read_parquet(evaluated / "predictions.parquet")
     checks = AssetChecks([PREDICTIONS_SOUND])
     assert checks.validate(rows)[0].passed
     assert list(rows.columns) == list(PREDICTIONS.columns)
@@ -176,8 +196,8 @@ def test_predictions_are_checked_as_a_table(evaluated: tuple[Path, dict[str, Any
     assert result.sample[0]["frame_id"] == rows["frame_id"][3]
 
 
-def test_the_tables_agree_with_the_predictions(evaluated_by_folds: tuple[Path, dict[str, Any]]) -> None:
-    out, found = evaluated_by_folds
+def test_the_tables_agree_with_the_predictions(evaluated_by_folds: Path) -> None:
+    out, found = evaluated_by_folds, read(evaluated_by_folds)
     rows = pl.read_parquet(out / "predictions.parquet")
     error = np.hypot(rows["x"] - rows["true_x"], rows["y"] - rows["true_y"])
     np.testing.assert_allclose(error, rows["error_yards"], atol=1e-9)
@@ -201,8 +221,8 @@ def test_the_tables_agree_with_the_predictions(evaluated_by_folds: tuple[Path, d
         assert example["ade_yards"] == pytest.approx(by_play["error_yards"][row], abs=1e-6)
 
 
-def test_every_baseline_has_the_same_table_as_the_model(evaluated: tuple[Path, dict[str, Any]]) -> None:
-    _, found = evaluated
+def test_every_baseline_has_the_same_table_as_the_model(evaluated: Path) -> None:
+    found = read(evaluated)
     assert set(found["baselines"]) == set(BASELINES)
     for table in (found["metrics"], *found["baselines"].values()):
         for horizon in ("full", "10_frames"):
@@ -211,18 +231,36 @@ def test_every_baseline_has_the_same_table_as_the_model(evaluated: tuple[Path, d
                 assert value["low"] <= value["value"] <= value["high"]
 
 
-def test_the_targets_stand_beside_who_meets_them(evaluated: tuple[Path, dict[str, Any]]) -> None:
-    _, found = evaluated
+def test_the_targets_stand_beside_who_meets_them(evaluated: Path) -> None:
+    found = read(evaluated)
     rows = {row["name"]: row for row in found["spec_targets"]}
     assert list(rows) == ["val_ade", "val_fde", "val_miss_rate_2yd", "val_cov_acc"]
     for name, metric in (("val_ade", "ade"), ("val_fde", "fde"), ("val_miss_rate_2yd", "miss_rate_2yd")):
         row, value = rows[name], found["metrics"]["full"][metric]["value"]
         assert (row["value"], row["met"]) == (value, value < row["target"])
-        meeting = [b for b in BASELINES if found["baselines"][b]["full"][metric]["value"] < row["target"]]
-        assert row["met_by_baselines"] == sorted(meeting)
+        for horizon in ("full", "10_frames"):
+            meeting = [b for b in BASELINES if found["baselines"][b][horizon][metric]["value"] < row["target"]]
+            assert row["met_without_a_model"][horizon] == sorted(meeting)
     coverage = rows["val_cov_acc"]
     assert (coverage["value"], coverage["met"], coverage["excellent_met"]) == (None, None, None)
     assert coverage["remark"].startswith("not measured")
+
+
+def test_a_target_says_who_meets_it_without_a_model() -> None:
+    def reaching(full: float, early: float) -> dict[str, Any]:
+        names = ("ade", "fde", "miss_rate_2yd")
+        return {h: {name: {"value": v} for name in names} for h, v in (("full", full), ("10_frames", early))}
+
+    baselines = {"standing_still": reaching(3.5, 2.9), "constant_velocity": reaching(2.9, 1.0)}
+    coverage = {"accuracy": 0.76, "majority_class_share": 0.7}
+    ade, fde, miss, accuracy = spec_targets.table(reaching(2.4, 1.0), baselines, coverage)
+    assert (ade["met"], ade["excellent_met"]) == (True, True)
+    assert ade["remark"] == ("met without a model by constant velocity; over the first second also by standing still")
+    assert fde["met_without_a_model"]["full"] == ["constant_velocity", "standing_still"]
+    assert miss["met"] is False and miss["remark"] == "no baseline meets it"
+    assert (accuracy["met"], accuracy["excellent_met"], accuracy["remark"]) == (True, None, "no baseline meets it")
+    worse = spec_targets.table(reaching(2.4, 1.0), baselines, {**coverage, "majority_class_share": 0.8})[-1]
+    assert worse["remark"] == "met without a model by majority class"
 
 
 def no_spread() -> np.ndarray:

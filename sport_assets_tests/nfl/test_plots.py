@@ -1,4 +1,5 @@
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -23,16 +24,16 @@ def picture() -> plots.PlayPicture:
     return plots.PlayPicture.of(tensors, 2, prediction + 0.5, BASELINES["damped_landing"])
 
 
-def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
-    """Catches the figures that are saved."""
+def drawn(monkeypatch: pytest.MonkeyPatch, module: ModuleType = plots) -> list[Figure]:
+    """Catches the figures that a module saves."""
     figures: list[Figure] = []
-    save = plots._save
+    save = plots.save
 
     def keep(figure: Figure, path: Path) -> None:
         figures.append(figure)
         save(figure, path)
 
-    monkeypatch.setattr(plots, "_save", keep)
+    monkeypatch.setattr(module, "save", keep)
     return figures
 
 

@@ -1,4 +1,5 @@
 import gzip
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -6,8 +7,11 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from typer.testing import CliRunner
 
+from sport_assets.cli import app
 from sport_assets.nfl import context, features, models, plays, predict
+from sport_assets.nfl.held_out import torch_forecast
 from sport_assets.nfl.schemas import ALLOWED_PRE_SNAP
 from sport_assets.nfl.synthetic import generate
 from sport_assets_tests.nfl.conftest import Chain
@@ -74,7 +78,7 @@ def test_equal_to_the_trained_model(chain: Chain, raw: Path, predicted: pl.DataF
         tracking = plays.standardise(plays.clean_week(plays.read_week(file)).input.clean)
         tensors = features.build(tracking, None, known)
         batch = models.as_tensors(dict(tensors.pad(np.arange(len(tensors)))))
-        found = models.load(chain.checkpoint)(batch).detach().numpy()
+        found = models.load(chain.checkpoint)(batch)["positions"].detach().numpy()
         counts = np.diff(tensors.play_offset)
         rows = [found[play, : counts[play], : tensors.frames[play]] for play in range(len(tensors))]
         parts.append(predict.rows_to_predict(tensors, rows))
@@ -205,3 +209,130 @@ def test_a_model_of_another_layout_is_refused(model: Path, raw: Path, tmp_path: 
         onnx.save(loaded, str(tmp_path / "other.onnx"))
         with pytest.raises(predict.PredictionError, match=message):
             predict.predict(tmp_path / "other.onnx", raw, tmp_path / "out.csv")
+
+
+@pytest.fixture(scope="module")
+def modes_model(exported_by_folds: Path) -> Path:
+    return exported_by_folds / "model.onnx"
+
+
+@pytest.fixture(scope="module")
+def all_tables(modes_model: Path, raw: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, pl.DataFrame]:
+    """Positions, modes and coverage of the generated weeks."""
+    out = tmp_path_factory.mktemp("tables")
+    files = {"positions": out / "p.csv", "modes": out / "modes" / "m.parquet", "coverage": out / "c.csv"}
+    report = predict.predict(modes_model, raw, files["positions"], modes=files["modes"], coverage=files["coverage"])
+    assert sorted(path.name for path in out.rglob("*") if path.is_file()) == ["c.csv", "m.parquet", "p.csv"]
+    tables = {name: (pl.read_parquet if name == "modes" else pl.read_csv)(path) for name, path in files.items()}
+    assert (report.rows, report.mode_rows, report.coverage_rows) == tuple(len(table) for table in tables.values())
+    return tables
+
+
+def test_modes_are_whole_mixtures_of_every_predicted_frame(all_tables: dict[str, pl.DataFrame]) -> None:
+    keys = ["game_id", "play_id", "nfl_id", "frame_id"]
+    modes, positions = all_tables["modes"], all_tables["positions"]
+    assert modes.columns == [*keys, "mode", "probability", "x", "y", "sigma_x", "sigma_y"]
+    assert modes.select([*keys, "mode"]).equals(
+        positions.select(keys)
+        .with_columns(mode=pl.lit([1, 2, 3], pl.List(pl.Int32)))
+        .explode("mode", empty_as_null=True, keep_nulls=True)
+    )
+    whole = modes.group_by(keys).agg(pl.col("probability").sum(), pl.col("sigma_x", "sigma_y").min())
+    np.testing.assert_allclose(whole["probability"], 1, atol=1e-5)
+    assert whole.select((pl.col("sigma_x", "sigma_y") > 0).all()).row(0) == (True, True)
+    of_player = modes.group_by("game_id", "play_id", "nfl_id", "mode").agg(pl.col("probability").n_unique())
+    assert of_player["probability"].max() == 1
+
+
+def test_modes_and_coverage_are_those_of_the_trained_model_in_original_coordinates(
+    folded: Chain, raw: Path, all_tables: dict[str, pl.DataFrame]
+) -> None:
+    known = context.read_context(predict.supplementary_file(raw / "train" / "x.csv") or raw)[0]
+    directions = set()
+    with torch_forecast(folded.checkpoint) as forecast:
+        for file in predict.input_files(raw):
+            tracking = plays.standardise(plays.clean_week(plays.read_week(file)).input.clean)
+            tensors = features.build(tracking, None, known)
+            for play in range(len(tensors)):
+                batch = dict(tensors.pad(np.array([play])))
+                wanted = forecast(batch)
+                game, number = int(tensors.game_id[play]), int(tensors.play_id[play])
+                of_play = all_tables["modes"].filter(game_id=game, play_id=number)
+                asked = batch["to_predict"][0]
+                path = wanted["modes"][0, asked].swapaxes(1, 2)
+                if tensors.direction_left[play]:
+                    path = np.array([120, 53.3]) - path
+                np.testing.assert_allclose(of_play.select("x", "y").to_numpy(), path.reshape(-1, 2), atol=2e-3)
+                scale = wanted["mode_scale"][0, asked].swapaxes(1, 2).reshape(-1, 2)
+                np.testing.assert_allclose(of_play.select("sigma_x", "sigma_y").to_numpy(), scale, atol=1e-3)
+                shares = np.repeat(wanted["mode_probability"][0, asked], tensors.frames[play], axis=0).ravel()
+                np.testing.assert_allclose(of_play["probability"], shares, atol=1e-4)
+                [p_man] = all_tables["coverage"].filter(game_id=game, play_id=number)["p_man"]
+                assert p_man == pytest.approx(float(wanted["man_probability"][0]), abs=1e-4)
+                directions.add(bool(tensors.direction_left[play]))
+    assert directions == {True, False}
+    assert all_tables["coverage"].columns == ["game_id", "play_id", "p_man"]
+
+
+def test_positions_are_the_same_whatever_else_is_asked_for(
+    modes_model: Path, raw: Path, all_tables: dict[str, pl.DataFrame], tmp_path: Path
+) -> None:
+    assert run_again(modes_model, raw, tmp_path).equals(all_tables["positions"])
+    assert [path.name for path in tmp_path.iterdir()] == ["again.csv"]
+
+
+def test_what_a_model_does_not_say_cannot_be_asked_for(
+    model: Path, modes_model: Path, raw: Path, tmp_path: Path
+) -> None:
+    import onnx
+
+    output, more = tmp_path / "out.csv", tmp_path / "more"
+    with pytest.raises(predict.PredictionError, match="no modes: leave out --modes"):
+        predict.predict(model, raw, output, modes=more)
+    with pytest.raises(predict.PredictionError, match="no play whose coverage is labelled"):
+        predict.predict(model, raw, output, coverage=more)
+    with pytest.raises(predict.PredictionError, match="same name"):
+        predict.predict(modes_model, raw, output, modes=tmp_path / "." / "out.csv")
+    loaded = onnx.load(str(modes_model))
+    (entry,) = [one for one in loaded.metadata_props if one.key == "sport_assets"]
+    assert '"coverage_labels": 9' in entry.value
+    entry.value = entry.value.replace('"coverage_labels": 9', '"coverage_labels": 0')
+    onnx.save(loaded, str(tmp_path / "unlabelled.onnx"))
+    with pytest.raises(predict.PredictionError, match="no play whose coverage is labelled"):
+        predict.predict(tmp_path / "unlabelled.onnx", raw, output, coverage=more)
+    assert [path.name for path in tmp_path.iterdir()] == ["unlabelled.onnx"]
+
+
+def test_all_files_are_written_or_none(tmp_path: Path) -> None:
+    def write(path: Path) -> None:
+        path.write_text("new")
+
+    def broken(path: Path) -> None:
+        path.write_text("ne")
+        raise OSError("disk full")
+
+    good, bad, folder = tmp_path / "good", tmp_path / "bad", tmp_path / "folder"
+    good.write_text("old")
+    folder.mkdir()
+    with pytest.raises(OSError, match="disk full"):
+        predict.write_all({good: write, bad: broken})
+    with pytest.raises(predict.PredictionError, match="is a folder"):
+        predict.write_all({good: write, folder: write})
+    assert {path.name for path in tmp_path.iterdir()} == {"good", "folder"}
+    assert good.read_text() == "old"
+    predict.write_all({good: write, bad: write})
+    assert good.read_text() == bad.read_text() == "new"
+
+
+def test_the_command_tells_all_it_wrote(modes_model: Path, raw: Path, tmp_path: Path) -> None:
+    files = {name: tmp_path / name for name in ("output", "modes", "coverage")}
+    options = [part for name, path in files.items() for part in (f"--{name}", str(path))]
+    command = ["predict", "nfl", "--model", str(modes_model), "--input", str(raw), *options]
+    done = CliRunner().invoke(app, [*command, "--json"])
+    assert done.exit_code == 0, done.output
+    said = json.loads(done.stdout)
+    assert {name: said[name] for name in files} == {name: str(path) for name, path in files.items()}
+    assert said["mode_rows"] == 3 * said["rows"] == 3 * len(pl.read_csv(files["output"]))
+    assert said["coverage_rows"] == len(pl.read_csv(files["coverage"]))
+    in_words = CliRunner().invoke(app, command)
+    assert f"{said['mode_rows']} rows in {files['modes']}" in in_words.output
