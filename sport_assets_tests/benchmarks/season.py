@@ -50,8 +50,9 @@ def load(train: Path) -> PlayTensors:
         output = source.with_name(re.sub("^input", "output", source.name))
         with tempfile.TemporaryDirectory() as folder:
             plays.process_week(source, output, Path(folder))
-            tables = [pl.read_parquet(Path(folder) / name) for name in (plays.TRACKING_FILE, plays.TARGETS_FILE)]
-        parts.append(features.build(*tables, known))
+            names = (plays.TRACKING_FILE, plays.TARGETS_FILE)
+            tracking, targets = (pl.read_parquet(Path(folder) / name) for name in names)
+        parts.append(features.build(tracking, targets, known))
     joined = PlayTensors.concatenate(parts)
     return joined.select(joined.trainable())
 
