@@ -32,6 +32,8 @@ VARIANTS = {
     "eager": "eager torch",
     "compiled": "torch.compile",
     "onnx": "ONNX Runtime",
+    "eager-one": "eager torch, one member",
+    "onnx-one": "ONNX Runtime, one member",
     "reference": "reference, eager, every node",
     "asked": "reference, eager, only the players to predict",
 }
@@ -63,18 +65,26 @@ def _prepare(folder: Path) -> None:
     from sport_assets.training.checkpoints import WEIGHTS, save_weights
     from sport_assets_tests.benchmarks import season
 
-    settings = resolve({"preset": "production", "seed": "0"}, {})
-    checkpoint, week, out = folder / "checkpoint", folder / "week", folder / "exported"
-    for made in (checkpoint, week, out):
-        made.mkdir()
-    save_weights(TrajectoryModule(ModelSettings.model_validate(settings["model"])), checkpoint / WEIGHTS)
-    (checkpoint / "settings.json").write_text(json.dumps(settings))
+    week = folder / "week"
+    week.mkdir()
     tensors = season.generated(1, 2 * max(BATCHES))
     tensors.save(week / "tensors.safetensors")
     games = tuple(sorted({int(game) for game in tensors.game_id}))
-    Split("hash", train=games[0::3], valid=games[1::3], test=games[2::3]).save(folder / "split.json")
-    export.export(checkpoint, folder / "split.json", {"2023-w01": week}, out)
-    print(f"generated: {season.describe(tensors)}; model.onnx {(out / 'model.onnx').stat().st_size / 1000:,.0f} kB")
+    Split("hash", train=games[:1], valid=games[1:-1], test=games[-1:]).save(folder / "split.json")
+    print(f"generated: {season.describe(tensors)}")
+    for name, overrides in (("all", {}), ("one", {"model.members": 1})):
+        settings = resolve({"preset": "production", "seed": "0"}, overrides)
+        checkpoint, out = folder / name / "checkpoint", folder / name / "exported"
+        for made in (checkpoint, out):
+            made.mkdir(parents=True)
+        module = TrajectoryModule(ModelSettings.model_validate(settings["model"]))
+        save_weights(module, checkpoint / WEIGHTS)
+        (checkpoint / "settings.json").write_text(json.dumps(settings))
+        facts, _ = export.export(checkpoint, folder / "split.json", {"2023-w01": week}, out)
+        print(
+            f"model.onnx of {settings['model']['members']} member(s): {facts['onnx_bytes'] / 1000:,.0f} kB, "
+            f"{facts['parameters']:,} parameters"
+        )
     for players in PLAYERS:
         filled = _filled(dict(tensors.pad(np.arange(2 * max(BATCHES)))), players)
         save_file({name: np.ascontiguousarray(value) for name, value in filled.items()}, folder / f"{players}.batch")
@@ -135,17 +145,19 @@ def _seconds(run: Callable[[], object]) -> float:
 
 def _predictor(variant: str, folder: Path) -> Callable[[dict[str, np.ndarray]], Callable[[], object]]:
     """From a batch of arrays to a call that predicts it; what is asked of all variants is every player's path."""
-    if variant == "onnx":
-        return _onnx(folder / "exported" / "model.onnx")
+    kind, _, members = variant.partition("-")
+    trained = folder / (members or "all")
+    if kind == "onnx":
+        return _onnx(trained / "exported" / "model.onnx")
     import torch
 
     torch.set_num_threads(1)
-    if variant in ("reference", "asked"):
-        return _reference(asked_only=variant == "asked")
+    if kind in ("reference", "asked"):
+        return _reference(asked_only=kind == "asked")
     from sport_assets.nfl import models
 
-    network: Any = models.load(folder / "checkpoint").network
-    if variant == "compiled":
+    network: Any = models.load(trained / "checkpoint").network
+    if kind == "compiled":
         network = torch.compile(network, dynamic=True)
 
     def predict(batch: dict[str, np.ndarray]) -> Callable[[], object]:

@@ -90,22 +90,28 @@ def _compare(name: str, tensors: PlayTensors, epochs: int) -> None:
     print(f"    load of the machine: {os.getloadavg()[0]:.1f}", flush=True)
 
     made = graphs(source), graphs(held)
+    single = {**settings, "model": {**settings["model"], "members": 1}}
     makers: dict[str, Callable[[], Contestant]] = {
         "ours": lambda: _ours(source, held, settings, trainer),
+        "ours, one member": lambda: _ours(source, held, single, trainer),
         "reference": lambda: _reference(*made, settings, asked_only=False),
         "reference that decodes only the players to predict": lambda: _reference(*made, settings, asked_only=True),
     }
     rates = _rates({maker: make() for maker, make in makers.items()}, len(source), trainer)
-    ours = rates["ours"]
+    ours, one = rates["ours"], rates["ours, one member"]
     for maker, rate in rates.items():
         count = parameters(makers[maker]().module)
-        ratio = "" if maker == "ours" else f", ours is {ours / rate:.1f} times as fast (goal {GOAL})"
-        print(f"    {maker} ({count:,} parameters): {rate:,.0f} plays per CPU-second of a step at batch {BATCH}{ratio}")
+        ratio = f": ours is {ours / rate:.1f} times as fast, one member {one / rate:.1f} times (goal {GOAL})"
+        print(
+            f"    {maker} ({count:,} parameters): {rate:,.0f} plays per CPU-second of a step at batch {BATCH}"
+            f"{ratio if maker.startswith('reference') else ''}"
+        )
 
     steps = epochs * -(-len(source) // BATCH)
     fast = "reference that decodes only the players to predict"  # the same losses and so the same weights, sooner
     for maker, own, what in (
         ("ours", steps, f"{epochs} epochs"),
+        ("ours, one member", steps, f"{epochs} epochs"),
         (fast, steps, f"{epochs} epochs"),
         (fast, max(1, round(steps * rates[fast] / ours)), "as many CPU-seconds as ours"),
         ("reference", max(1, round(steps * rates["reference"] / ours)), "as many CPU-seconds as ours"),
