@@ -23,6 +23,7 @@ from sport_assets.orchestration.launch import Training, train
 from sport_assets.orchestration.model_line import ModelLine, Stage, call, pictures
 from sport_assets.orchestration.recording import AssetRecord, LineageResource
 from sport_assets.orchestration.resources import GPU_POOL, Accelerator, Device, MlflowTracking
+from sport_assets.training.errors import TrainingError
 from sport_assets.training.names import SPEC_FILE, TUNING_FILE
 from sport_assets.training.spec import SpecInput, TrainingSpec
 
@@ -107,10 +108,14 @@ def fold_name(number: int) -> str:
 def _settings(model: ModelLine, record: AssetRecord, config: StageConfig) -> dict[str, Any]:
     """The complete settings: the preset, over it what a search found, over that the overrides."""
     dimensions = model.dimensions(record.context.partition_key)
-    overrides = (
-        config.overrides if config.tuned is None else {**_tuned(model, record, config.tuned), **config.overrides}
-    )
-    settings: dict[str, Any] = call(model.settings, dimensions, overrides)
+    if config.tuned is None:
+        settings: dict[str, Any] = call(model.settings, dimensions, config.overrides)
+        return settings
+    overrides = {**_tuned(model, record, config.tuned), **config.overrides}
+    try:
+        settings = call(model.settings, dimensions, overrides)
+    except (ValueError, TrainingError) as error:
+        raise LineageError(f"tuned={config.tuned}: its settings and those set by hand do not fit: {error}") from error
     return settings
 
 

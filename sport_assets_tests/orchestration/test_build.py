@@ -97,7 +97,7 @@ def test_one_partition_alone(toy: ToyHome) -> None:
         ("toy/split", None, ["toy/raw.factor=1"], r"no asset of this build has a setting 'factor'"),
         ("toy/split", None, ["toy/checkpoint.max_epochs=1"], "toy/checkpoint is not part of this build"),
         ("toy/split", None, ["factor"], "write FIELD=VALUE"),
-        ("toy/split", None, ["factor=many"], "toy/clean: .*factor"),
+        ("toy/split", None, ["factor=many"], r"toy/clean:\n  factor: .*'many'"),
         (
             "toy/checkpoint",
             "small|0",

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from sport_assets.lineage.errors import LineageError
-from sport_assets.orchestration.build import BuildError
 from sport_assets.orchestration.model_training import _tuned
 from sport_assets_tests.orchestration.toy_home import ToyHome
 from sport_assets_tests.orchestration.toy_line import MODEL
@@ -39,7 +38,7 @@ def test_found_settings_stand_between_preset_and_overrides_and_are_pinned(toy: T
 
 def test_found_settings_that_the_model_does_not_have_are_refused(toy: ToyHome) -> None:
     version = search(toy, **{"model.colour": 1})
-    with pytest.raises(BuildError, match=r"unknown setting model\.colour"):
+    with pytest.raises(LineageError, match=rf"tuned={version}: .* do not fit: unknown setting model\.colour"):
         toy.build("toy/checkpoint", SMALL, f"tuned={version}")
 
 
