@@ -144,9 +144,9 @@ def _training(evaluation: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
     return f"""## Training
 
 AdamW with linear warm-up. {how}.
-Lengths, speeds and times are divided by fixed scales, so no statistic of the data is part of the model. Every play is
-also seen mirrored along the field where `data.mirror` is set, and started a few frames before the throw by
-`data.earlier_starts_frames`.
+Lengths, speeds and times are divided by fixed scales, so no statistic of the data is part of the model. Training plays
+are varied as the settings of `data` say: mirrored along the field, turned about the landing point, started a few frames
+before the throw, measured with noise. `training.weight_averaging` publishes an average over the last steps.
 
 <details><summary>All settings</summary>
 
@@ -158,8 +158,8 @@ also seen mirrored along the field where `data.mirror` is set, and started a few
 def _limitations(evaluation: Mapping[str, Any]) -> str:
     if "distribution" in evaluation:
         path = (
-            "The point forecast is one path: where a defender may go two ways, it lies between the modes. Each "
-            "player's modes are his own; how players' choices hang together is not said."
+            "The point forecast is one path: where a defender may go two ways, look at his modes. Each player's modes "
+            "are his own; how players' choices hang together is not said."
         )
     else:
         path = "One path per player: where a defender may go two ways, the forecast lies between them."

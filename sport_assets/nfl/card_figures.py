@@ -193,7 +193,7 @@ def targets(evaluation: Mapping[str, Any]) -> str:
         [
             f"`{row['name']}`",
             f"{'below' if row['good'] == 'below' else 'above'} {row['target']:g}",
-            _number(row["excellent"]),
+            "–" if row["excellent"] is None else f"{row['excellent']:g}",
             _number(row["value"]),
             {True: "yes", False: "**no**", None: "–"}[row["met"]],
             {True: "yes", False: "no", None: "–"}[row["excellent_met"]],

@@ -129,13 +129,13 @@ def play(picture: PlayPicture, name: str, ade_yards: float, path: Path, overlay:
         for slot, role in enumerate(picture.roles):
             _player(axes, picture, slot, *ROLE_LOOKS[role][1:])
         axes.plot(*picture.landing, marker="*", markersize=20, color="#f6c500", markeredgecolor="black", zorder=9)
-        axes.set_title(
+        figure.suptitle(
             f"{name.capitalize()} play of held-out games: mean error {ade_yards:.2f} yards "
             f"over {frames} frames ({frames * FRAME_SECONDS:.1f} s in the air)",
-            pad=26,
+            x=0.015,
+            ha="left",
             fontsize=13,
             fontweight="bold",
-            loc="left",
         )
         axes.text(
             0, 1.015, f"game {picture.ids[0]}, play {picture.ids[1]}; the offence moves to the right",
@@ -158,7 +158,8 @@ def play(picture: PlayPicture, name: str, ade_yards: float, path: Path, overlay:
         ]  # fmt: skip
         if overlay is not None:
             handles += overlay(axes)
-        figure.legend(handles=handles, loc="outside lower center", ncols=5, frameon=False, fontsize=10)
+        columns = 5 if overlay is None else 4
+        figure.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False, fontsize=9.5)
         save(figure, path)
 
 
@@ -168,8 +169,10 @@ def _window(picture: PlayPicture) -> tuple[float, float]:
     seen += [picture.prediction[picture.asked][..., 0].ravel(), np.array([picture.yardline])]
     values = np.concatenate(seen)
     low, high = float(np.nanmin(values)) - 3, float(np.nanmax(values)) + 3
-    missing = max(0.0, SHOWN_YARDS - (high - low)) / 2
-    return max(-2.0, low - missing), min(FIELD_LENGTH_YARDS + 2, high + missing)
+    width = max(SHOWN_YARDS, high - low)
+    # what would lie beyond one end of the field is given to the other side
+    first = min(max((low + high - width) / 2, -2.0), FIELD_LENGTH_YARDS + 2 - width)
+    return max(first, -2.0), min(first + width, FIELD_LENGTH_YARDS + 2)
 
 
 def _field(axes: Any, low: float, high: float) -> None:

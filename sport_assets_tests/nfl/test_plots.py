@@ -67,7 +67,7 @@ def test_a_play_shows_truth_prediction_baseline_and_what_a_coach_looks_for(
     assert any(line.shape == (2, 2) and np.allclose(line[:, 0], picture.yardline) for line in lines)
     words = [text.get_text() for text in axes.texts]
     assert {"line of scrimmage", "40", "50"} <= set(words)
-    assert "1.25 yards" in axes.get_title(loc="left")
+    assert "1.25 yards" in figures[0].get_suptitle()
     legend = [text.get_text() for text in figures[0].legends[0].get_texts()]
     assert {"Targeted receiver", "Defender", "what happened", "model", "physics baseline", "ball lands"} <= set(legend)
 
