@@ -54,7 +54,7 @@ def _week_files(partition: str | None) -> list[str]:
 
 def _folds(settings: Mapping[str, Any], dataset: Path) -> int:
     """How many folds a preset is evaluated by; 0 for the hold-out."""
-    by_folds = settings["data"].get("evaluate_by") == "folds"
+    by_folds = settings["data"]["evaluate_by"] == "folds"
     return len(Split.load(dataset / SPLIT_FILE).folds) if by_folds else 0
 
 
