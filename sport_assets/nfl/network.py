@@ -55,6 +55,33 @@ class Forecast(NamedTuple):
     """[B]: log odds of man coverage."""
 
 
+class Scene(NamedTuple):
+    """What all members read of a batch: nothing in it is learned, so it is made once. Scaled where it is a feature."""
+
+    past: Tensor
+    """[B, A, T, 8]: see `geometry.past_channels`."""
+    observed: Tensor
+    """[B, A, T]"""
+    nodes: Tensor
+    """[B, A, N]: geometry of each player, and his features."""
+    edges: Tensor
+    """[B, A, A, EDGE_FEATURES]"""
+    context: Tensor
+    """[B, C - 3]: what was known of the play before the snap."""
+    player_mask: Tensor
+    """[B, A]"""
+    defenders: Tensor
+    """bool [B, A]"""
+    physics: Tensor
+    """[B, A, H, 2]: the physics baseline, standardised yards."""
+    time_s: Tensor
+    """[H]: seconds after the throw."""
+    share: Tensor
+    """[B, H, 1]: share of the time in the air that is gone, at most 1."""
+    reach: Tensor
+    """[B, 1, 1] yards: what a coefficient of 1 means."""
+
+
 class TrajectoryMember(nn.Module):
     """One network: the physics baseline plus a learned smooth residual, and what else is asked of it.
 
@@ -69,7 +96,6 @@ class TrajectoryMember(nn.Module):
         super().__init__()
         self.settings = settings
         width = settings.hidden_dim
-        self.physics = PhysicsBaseline()
         self.past = PastEncoder(settings)
         play_width = len(PLAY_FEATURES) - PRE_THROW_FEATURES if settings.use_context else 0
         self.nodes = nn.Linear(NODE_GEOMETRY + RECEIVER_GEOMETRY + len(PLAYER_FEATURES) + play_width, width)
@@ -87,57 +113,33 @@ class TrajectoryMember(nn.Module):
         self.mixture = MixtureHead(settings) if settings.modes else None
         self.coverage = CoverageHead(width) if settings.coverage_head else None
 
-    def forward(
-        self,
-        history: Tensor,
-        observed: Tensor,
-        player: Tensor,
-        player_mask: Tensor,
-        play: Tensor,
-        frames: Tensor,
-        time_s: Tensor,
-    ) -> Forecast:
-        """See `TrajectoryNetwork.forward`."""
-        position, velocity, acceleration, age_s = self.physics.state(history, observed)
-        path, end = self.physics(history, observed, player, play, frames, time_s)
-        duration_s = frames.to(history.dtype).clamp(min=1.0)[:, None, None] * baselines.FRAME_SECONDS
-        landing = play[:, None, LANDING] - position
-
-        encoded = self.past(past_channels(history, observed, position), observed)
-        parts = [
-            node_geometry(position, velocity, acceleration, age_s, end, landing, duration_s, play),
-            receiver_geometry(position, velocity, position + end, play[:, None, LANDING], player, player_mask),
-            player,
-        ]
+    def forward(self, scene: Scene) -> Forecast:
+        """What this member says of a scene."""
+        parts = [scene.nodes]
         if self.settings.use_context:
-            parts.append(self._context(play)[:, None].expand(-1, player.shape[1], -1))
-        hidden = encoded + self.nodes(torch.cat(parts, -1))
-        edges = self.edges(edge_geometry(position, velocity, position + end, player))
+            parts.append(self._context(scene.context)[:, None].expand(-1, scene.nodes.shape[1], -1))
+        hidden = self.past(scene.past, scene.observed) + self.nodes(torch.cat(parts, -1))
+        edges = self.edges(scene.edges)
         for block in self.blocks:
-            hidden = block(hidden, edges, player_mask)
+            hidden = block(hidden, edges, scene.player_mask)
         hidden = self.dropout(self.norm(hidden))
 
-        share = (time_s[None, :] / duration_s[:, :, 0]).clamp(max=1.0)[..., None]
-        basis = share.square() * (2.0 * share - 1.0).pow(self.powers)
-        reach = duration_s * YARDS / 2.0
+        basis = scene.share.square() * (2.0 * scene.share - 1.0).pow(self.powers)
         coefficients = self.decoder(hidden).view(*hidden.shape[:2], self.settings.basis, 2)
-        residual = torch.einsum("bhk,bakc->bahc", basis, coefficients * reach[..., None])
-        positions = position[:, :, None] + path + residual
+        residual = torch.einsum("bhk,bakc->bahc", basis, coefficients * scene.reach[..., None])
+        positions = scene.physics + residual
 
         modes = log_probability = scale = None
         if self.mixture is not None:
-            offsets, log_probability, scale = self.mixture(hidden, basis, reach, share, time_s)
+            offsets, log_probability, scale = self.mixture(hidden, basis, scene)
             modes = positions[:, :, None] + offsets
-        man_logit = None
-        if self.coverage is not None:
-            man_logit = self.coverage(hidden, player_mask & (player[..., OFFENSE] == 0))
+        man_logit = None if self.coverage is None else self.coverage(hidden, scene.defenders)
         return Forecast(positions, modes, log_probability, scale, man_logit)
 
-    def _context(self, play: Tensor) -> Tensor:
+    def _context(self, context: Tensor) -> Tensor:
         """Pre-snap context [B, C - 3]; in training hidden for whole plays at once, as where no file has it."""
-        context = play[:, PRE_THROW_FEATURES:]
         if self.training and self.settings.context_dropout > 0:
-            kept = torch.rand(play.shape[0], 1, device=play.device) >= self.settings.context_dropout
+            kept = torch.rand(context.shape[0], 1, device=context.device) >= self.settings.context_dropout
             context = context * kept.to(context.dtype)
         return context
 
@@ -171,20 +173,18 @@ class MixtureHead(nn.Module):
         free[0] = 0.0
         self.register_buffer("free", free, persistent=False)
 
-    def forward(
-        self, hidden: Tensor, basis: Tensor, reach: Tensor, share: Tensor, time_s: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, hidden: Tensor, basis: Tensor, scene: Scene) -> tuple[Tensor, Tensor, Tensor]:
         """Offsets from the point forecast [B, A, K, H, 2], log probabilities [B, A, K], scales [B, A, K, H, 2].
 
-        hidden [B, A, C]; basis [B, H, `basis`]; reach [B, 1, 1] yards; share [B, H, 1]; time_s [H].
+        hidden [B, A, C]; basis [B, H, `basis`].
         """
         batch, players, _ = hidden.shape
         found = self.layers(hidden).view(batch, players, self.count, -1)
         offset, scale, logit = found.split(self.parts, dim=-1)
         offset = offset.reshape(batch, players, self.count, self.basis, 2) * self.free
-        offsets = torch.einsum("bhn,bakne->bakhe", basis, offset * reach[..., None, None])
-        log_time = (time_s + 0.05).log()[None, :].expand(batch, -1)
-        terms = torch.stack([torch.ones_like(log_time), log_time, share[..., 0] - 0.5], -1)
+        offsets = torch.einsum("bhn,bakne->bakhe", basis, offset * scene.reach[..., None, None])
+        log_time = (scene.time_s + 0.05).log()[None, :].expand(batch, -1)
+        terms = torch.stack([torch.ones_like(log_time), log_time, scene.share[..., 0] - 0.5], -1)
         log_scale = torch.einsum("bhn,bakne->bakhe", terms, scale.reshape(batch, players, self.count, SCALE_TERMS, 2))
         return offsets, logit[..., 0].log_softmax(-1), log_scale.clamp(*LOG_SCALE_RANGE).exp()
 
@@ -217,6 +217,7 @@ class TrajectoryNetwork(nn.Module):
     def __init__(self, settings: ModelSettings) -> None:
         super().__init__()
         self.settings = settings
+        self.physics = PhysicsBaseline()
         self.members = nn.ModuleList(TrajectoryMember(settings) for _ in range(settings.members))
         # part of the weights, so that whoever has them knows whether coverage was learned at all
         self.register_buffer("coverage_labels", torch.zeros((), dtype=torch.int64))
@@ -240,7 +241,42 @@ class TrajectoryNetwork(nn.Module):
 
     def forecasts(self, *inputs: Tensor) -> list[Forecast]:
         """What each member says, for the losses; inputs as in `forward`."""
-        return [member(*inputs) for member in self.members]
+        scene = self.scene(*inputs)
+        return [member(scene) for member in self.members]
+
+    def scene(
+        self,
+        history: Tensor,
+        observed: Tensor,
+        player: Tensor,
+        player_mask: Tensor,
+        play: Tensor,
+        frames: Tensor,
+        time_s: Tensor,
+    ) -> Scene:
+        """What the members read, of inputs as in `forward`."""
+        position, velocity, acceleration, age_s = self.physics.state(history, observed)
+        path, end = self.physics(history, observed, player, play, frames, time_s)
+        duration_s = frames.to(history.dtype).clamp(min=1.0)[:, None, None] * baselines.FRAME_SECONDS
+        ball = play[:, None, LANDING]
+        nodes = [
+            node_geometry(position, velocity, acceleration, age_s, end, ball - position, duration_s, play),
+            receiver_geometry(position, velocity, position + end, ball, player, player_mask),
+            player,
+        ]
+        return Scene(
+            past=past_channels(history, observed, position),
+            observed=observed,
+            nodes=torch.cat(nodes, -1),
+            edges=edge_geometry(position, velocity, position + end, player),
+            context=play[:, PRE_THROW_FEATURES:],
+            player_mask=player_mask,
+            defenders=player_mask & (player[..., OFFENSE] == 0),
+            physics=position[:, :, None] + path,
+            time_s=time_s,
+            share=(time_s[None, :] / duration_s[:, :, 0]).clamp(max=1.0)[..., None],
+            reach=duration_s * YARDS / 2.0,
+        )
 
     def forward(
         self,

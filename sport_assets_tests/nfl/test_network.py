@@ -9,7 +9,7 @@ from sport_assets.nfl import baselines, models
 from sport_assets.nfl.geometry import EDGE_FEATURES, edge_geometry
 from sport_assets.nfl.layers import DenseTransformerConv, PastEncoder
 from sport_assets.nfl.models import as_tensors
-from sport_assets.nfl.network import TrajectoryMember, TrajectoryNetwork
+from sport_assets.nfl.network import TrajectoryNetwork
 from sport_assets.nfl.settings import ModelSettings
 from sport_assets.nfl.tensors import PLAY_FEATURES, PLAYER_FEATURES, PlayTensors
 from sport_assets_tests.nfl.example import plays
@@ -63,7 +63,7 @@ def test_dense_attention_equals_pytorch_geometric() -> None:
 def test_physics_equals_the_numpy_baseline(tensors: PlayTensors) -> None:
     batch = tensors.pad(np.arange(len(tensors)))
     given = as_tensors(batch)
-    network = TrajectoryMember(SMALL)
+    network = TrajectoryNetwork(SMALL)
     path, _ = network.physics(*(given[name] for name in models.INPUTS if name != "player_mask"))
     position = network.physics.state(given["history"], given["observed"])[0]
     wanted = baselines.damped_landing(batch)
