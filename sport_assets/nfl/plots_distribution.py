@@ -18,6 +18,7 @@ from sport_assets.nfl.plots import COLOURS, ROLE_LOOKS, Overlay, PlayPicture, dr
 
 REGIONS = (0.9, 0.5)
 TIME_COLOURS = ("#bfd3e6", "#9ebcda", "#8c96c6", "#8c6bb1", "#88419d", "#4d004b")
+FEW_FRAMES = 50
 GRID_POINTS = 140
 
 
@@ -84,7 +85,7 @@ def _region(axes: Any, drawn: ModesPicture, slot: int, colour: str) -> None:
 def reliability(found: Mapping[str, Any], path: Path) -> None:
     """How much of the truth lies inside the regions of each level: over all frames, and by time after the throw.
 
-    found: `distribution` of evaluation.json.
+    found: `distribution` of evaluation.json. Times with fewer than FEW_FRAMES frames are left out: they say nothing.
     """
     with drawing() as figure_class:
         figure = figure_class(figsize=(13.0, 6.6), layout="constrained")
@@ -92,7 +93,7 @@ def reliability(found: Mapping[str, Any], path: Path) -> None:
         curve = figure.add_subplot(grid[:, 0])
         by_time = figure.add_subplot(grid[0, 1])
         counts = figure.add_subplot(grid[1, 1], sharex=by_time)
-        times = [one for one in found["by_time"] if one["frames"]]
+        times = [one for one in found["by_time"] if one["frames"] >= FEW_FRAMES]
         _curves(curve, found["regions"], times)
         _by_time(by_time, found["regions"]["levels"], times)
         counts.bar(range(len(times)), [one["frames"] for one in times], width=0.6, color="#cbd5e0")
@@ -113,7 +114,7 @@ def _curves(axes: Any, regions: Mapping[str, Any], times: list[Mapping[str, Any]
         return 100 * np.array(values)
 
     axes.plot([0, 100], [0, 100], color="#4a5568", linewidth=1.2, linestyle=(0, (4, 3)), label="as promised")
-    for one, colour in zip(times, TIME_COLOURS[-len(times) :], strict=True):
+    for one, colour in zip(times, TIME_COLOURS[len(TIME_COLOURS) - len(times) :], strict=True):
         axes.plot(levels, share(one["inside"]), color=colour, linewidth=1.3, label=f"model, {_span(one)} s")
     axes.plot(
         levels, share(regions["baseline_inside"]), color=COLOURS["damped_landing"], linewidth=2,
