@@ -221,7 +221,9 @@ def build(spec: TrainingSpec) -> TrainingJob:
     tensors = {week: PlayTensors.load(tensors_path(spec.input_path(TENSORS_KEY, week))) for week in weeks}
     train_games, valid_games = games_of(split, spec.part)
     train = plays_of(tensors, train_games, f"the training side of {spec.part!r}")
-    valid = plays_of(tensors, valid_games, f"the validation side of {spec.part!r}") if valid_games else None
+    # a fold's held-out games serve the curves alone, and may lie outside the chosen weeks
+    absent = not valid_games or (spec.part.startswith("fold") and not _has_plays(tensors, valid_games))
+    valid = None if absent else plays_of(tensors, valid_games, f"the validation side of {spec.part!r}")
     module = TrajectoryModule(model, data)
     module.knows_labels(*(0 if side is None else int((side.coverage >= 0).sum()) for side in (train, valid)))
     source = PlaySource(train, mirrored=data.mirror, earlier_starts_frames=data.earlier_starts_frames)
@@ -255,6 +257,10 @@ def load(checkpoint: Path) -> TrajectoryModule:
 def tensors_path(folder: Path) -> Path:
     """The one file of a published week of `nfl/play_tensors`."""
     return folder / TENSORS_FILE
+
+
+def _has_plays(tensors: Mapping[str, PlayTensors], games: Sequence[int]) -> bool:
+    return any(np.isin(week.game_id[week.trainable()], games).any() for week in tensors.values())
 
 
 def plays_of(tensors: Mapping[str, PlayTensors], games: Sequence[int], what: str) -> PlayTensors:

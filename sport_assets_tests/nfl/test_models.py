@@ -197,6 +197,19 @@ def test_build_takes_each_part_of_the_split(tmp_path: Path) -> None:
         build(spec.model_copy(update={"part": "fold:3"}))
 
 
+def test_a_fold_without_plays_in_the_chosen_weeks_has_no_curve_of_validation(tmp_path: Path) -> None:
+    spec = spec_of(tmp_path, {})
+    split = Split.load(tmp_path / "split.json")
+    held_out = tuple(game for game in split.folds[0][0] if game < 2023090700 + 200)
+    rest = tuple(game for game in {*split.folds[0][0], *split.folds[0][1]} if game not in held_out)
+    replace(split, folds=((rest, held_out), split.folds[1])).save(tmp_path / "split.json")
+    second_week = spec.model_copy(update={"part": "fold:0", "inputs": spec.inputs[1:]})
+    assert build(second_week).valid is None
+    with pytest.raises(BadSpecError, match="training side"):
+        replace(split, folds=((held_out, rest),)).save(tmp_path / "split.json")
+        build(second_week)
+
+
 @pytest.mark.parametrize(
     ("name", "value", "samples"),
     [("mirror", True, 2.0), ("earlier_starts_frames", [1, 2], 3.0)],
