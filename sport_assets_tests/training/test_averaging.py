@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 
 from sport_assets.training.checkpoints import STATE
 from sport_assets.training.fit import Fitted, fit
+from sport_assets.training.job import build_job
 from sport_assets.training.progress import SilentReporter
 from sport_assets.training.resume import StopRequest
 from sport_assets.training.spec import SpecInput, TrainingSpec
@@ -97,7 +98,8 @@ def test_the_average_is_what_is_validated_and_published(part: str, toy_spec: Toy
     # the curve's error is the average's
     module = Toy({})
     module.load_state_dict(saved(fitted.files, "weights.safetensors", tmp_path))
-    valid = ToySource(23, 2)
+    valid = build_job(spec).valid
+    assert isinstance(valid, ToySource)
     with torch.no_grad():
         error = (module.eval().net(torch.from_numpy(valid.x)) - torch.from_numpy(valid.y)).norm(dim=-1).mean()
     assert float(error) == pytest.approx(fitted.rows[published]["val_ade"], rel=1e-5)
