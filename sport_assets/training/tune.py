@@ -1,32 +1,22 @@
 """`python -m sport_assets.training.tune plan.json --work DIR --out DIR`: one search for better settings.
 
-Belongs here: environment, signals, lease, exit code, and the training of one fold in this process. Must not be here:
-what is proposed and compared (`tuning`). The process ends, stops and reports as that of one training (`run`) does.
+Belongs here: the command line, and the training of one fold in this process. Must not be here: the process around it,
+which ends, stops and reports as that of one training does (`process`); what is proposed and compared (`tuning`).
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import os
 import sys
 import time
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sport_assets.training.errors import (
-    EXIT_BAD_SPEC,
-    EXIT_DONE,
-    EXIT_FAILED,
-    BadSpecError,
-    StoppedError,
-    TrainingError,
-)
-from sport_assets.training.lease import lease
-from sport_assets.training.run import _failure, _pipes, _understood, die_with_parent, set_environment
+from sport_assets.training.errors import BadSpecError, StoppedError
+from sport_assets.training.process import Surroundings, Task, ready_to_train, run_task, understood
 from sport_assets.training.spec import TrainingSpec
 from sport_assets.training.tuning import PrunedError, Search, TuningPlan
 
@@ -54,7 +44,7 @@ class Options:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Search, and return the exit code (those of `run`)."""
+    """Search, and return the exit code (those of `process`)."""
     parser = argparse.ArgumentParser(prog="python -m sport_assets.training.tune", description="Search settings.")
     parser.add_argument("plan", type=Path, help="tuning plan (JSON of a TuningPlan)")
     parser.add_argument("--work", type=Path, required=True, help="working files of this study; kept to go on from")
@@ -66,62 +56,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="mlflow or none (default: SPORT_ASSETS_TRACKERS, else mlflow)",
     )
     options = Options(**vars(parser.parse_args(arguments)))
-    die_with_parent()
-    try:
+
+    def load() -> tuple[TrainingSpec, Task]:
         plan = TuningPlan.load(options.plan)
-    except BadSpecError as error:
-        print(f"error: {error}", file=sys.stderr, flush=True)
-        with _pipes() as context:
-            if context is not None:
-                context.log.error(str(error))
-                context.report_custom_message({"training": _failure(error, EXIT_BAD_SPEC)})
-        return EXIT_BAD_SPEC
-    set_environment(plan.spec)
-    with _pipes() as context:
-        return _tune(plan, options, context)
+        return plan.spec, lambda surroundings: _search(plan, options, surroundings)
+
+    return run_task(load, options.work, wait_s=options.wait_s)
 
 
-def _tune(plan: TuningPlan, options: Options, context: Any) -> int:
-    from sport_assets.training.progress import PipesReporter, TerminalReporter
-
-    reporter: Reporter = TerminalReporter() if context is None else PipesReporter(context)
-    try:
-        work = options.work.resolve()
-        work.mkdir(parents=True, exist_ok=True)
-        with lease(work / "lease.json", wait_s=options.wait_s, say=reporter.info):
-            report = _search(plan, work, options, reporter, context)
-        reporter.result({"exit_code": EXIT_DONE, **report})
-        return EXIT_DONE
-    except BaseException as raised:  # noqa: BLE001 - the process ends here, with a code and a message
-        error = _understood(raised, plan.spec)
-        code = error.exit_code if isinstance(error, TrainingError) else EXIT_FAILED
-        if not isinstance(error, TrainingError):
-            traceback.print_exception(raised)
-        message = str(error) or type(error).__name__
-        stopped = isinstance(error, StoppedError)
-        print(f"{'stopped' if stopped else 'error'}: {message}", file=sys.stderr, flush=True)
-        if context is not None:
-            (context.log.warning if stopped else context.log.error)(message)
-        reporter.result(_failure(error, code))
-        return code
-
-
-def _search(plan: TuningPlan, work: Path, options: Options, reporter: Reporter, context: Any) -> dict[str, Any]:
-    from sport_assets.training.resume import StopRequest
-
-    stop = StopRequest()
-    stop.install()
-    import torch
-
-    torch.set_num_threads(plan.spec.threads)
-    with contextlib.suppress(RuntimeError):  # only settable once per process
-        torch.set_num_interop_threads(1)
+def _search(plan: TuningPlan, options: Options, surroundings: Surroundings) -> dict[str, Any]:
+    work, reporter = surroundings.work, surroundings.reporter
+    stop = ready_to_train(plan.spec)
     from sport_assets.training.tracking import Status
     from sport_assets.training.tuning_result import result_files
     from sport_assets.training.tuning_tracking import make_tracking
 
     trackers = [part.strip() for part in options.trackers.split(",")]
-    tracking = make_tracking(plan, work, trackers, context and context.run_id, reporter)
+    tracking = make_tracking(plan, work, trackers, surroundings.run_id, reporter)
     trainer = FoldTrainer(plan, reporter, stop)
     search = Search(plan, work, reporter, stop, trainer, tracking)
     tracking.begin(search.finished())
@@ -164,10 +115,10 @@ class FoldTrainer:
         except (StoppedError, PrunedError):
             raise
         except Exception as error:
-            understood = _understood(error, spec)
-            if understood is error:
+            known = understood(error, spec)
+            if known is error:
                 raise
-            raise understood from error
+            raise known from error
         metric = str(fitted.report["monitor"])
         return metric, float(fitted.rows[-1][metric]), fitted.rows
 

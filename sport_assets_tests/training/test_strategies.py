@@ -27,16 +27,16 @@ HERE = "sport_assets_tests.training.test_strategies"
 def on_cpu() -> None:
     """Let Lightning's DeepSpeed strategy run without a GPU, in this process; then train as the command line says."""
     os.environ["DS_ACCELERATOR"] = "cpu"
-    from sport_assets.training import run
+    from sport_assets.training.process import set_environment
 
-    run.set_environment(TrainingSpec.load(Path(sys.argv[1])))
+    set_environment(TrainingSpec.load(Path(sys.argv[1])))
     import argparse
     from types import SimpleNamespace
 
     import pytorch_lightning.strategies.deepspeed as theirs
     from pytorch_lightning.accelerators import CPUAccelerator
 
-    from sport_assets.training import fit
+    from sport_assets.training import fit, run
 
     theirs.CUDAAccelerator = CPUAccelerator  # type: ignore[misc, assignment]
     theirs._validate_device_index_selection = lambda parallel_devices: None
