@@ -5,6 +5,7 @@ files hold, and where they lie.
 """
 
 import os
+import secrets
 from pathlib import Path
 
 
@@ -28,7 +29,8 @@ def make_folders(folder: Path) -> None:
 def write_durably(path: Path, data: bytes) -> None:
     """Write a file so that it is there whole, or not at all, also after a power loss."""
     make_folders(path.parent)
-    temporary = path.with_name(f".{path.name}.tmp")
+    # of its own: another process may be writing the same file
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         with temporary.open("wb") as file:
             file.write(data)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sport_assets.lineage.errors import GateRefused, LineageError
 from sport_assets.lineage.ledger import Ledger
+from sport_assets.lineage.lookup import Lookup
 from sport_assets.lineage.manifest import Checked, Materialization, Overridden, RecordedCheck, Withdrawn
 
 
@@ -28,7 +29,7 @@ class Standing:
         ]
 
 
-def standing(ledger: Ledger, materialization: Materialization) -> Standing:
+def standing(ledger: Lookup, materialization: Materialization) -> Standing:
     """The latest result of every check of a materialization. A result after an override needs a new override."""
     checks = {check.name: check for check in materialization.checks}
     overrides: dict[str, Overridden] = {}
@@ -41,19 +42,22 @@ def standing(ledger: Ledger, materialization: Materialization) -> Standing:
     return Standing(materialization, checks, overrides)
 
 
-def withdrawal(ledger: Ledger, materialization: Materialization) -> Withdrawn | None:
-    """The standing withdrawal that covers a materialization or a raw file it recorded, if there is one."""
-    raw = {file.sha256 for file in materialization.raw_files}
-    for event in ledger.withdrawals():
-        if event.raw_sha256 is not None and event.raw_sha256 in raw:
-            return event
-        same = event.key == materialization.key and event.partition == materialization.partition
-        if event.key is not None and same and event.version in (None, materialization.version):
-            return event
-    return None
+def withdrawal(ledger: Lookup, materialization: Materialization) -> Withdrawn | None:
+    """The standing withdrawal that covers a materialization, rows in it or a raw file it recorded, if there is one."""
+    return next((event for event in ledger.withdrawals() if covers(ledger, event, materialization)), None)
 
 
-def readable(ledger: Ledger, key: str, partition: str | None) -> Materialization:
+def covers(ledger: Lookup, event: Withdrawn, materialization: Materialization) -> bool:
+    """Whether a withdrawal is about this very materialization (not about what it stands on)."""
+    if event.raw_sha256 is not None:
+        return any(file.sha256 == event.raw_sha256 for file in materialization.raw_files)
+    if event.rows is not None:
+        return event.key in (None, materialization.key) and ledger.has_rows(materialization.row_index, event.rows)
+    same = event.key == materialization.key and event.partition == materialization.partition
+    return same and event.version in (None, materialization.version)
+
+
+def readable(ledger: Lookup, key: str, partition: str | None) -> Materialization:
     """The materialization of a partition that may be read. Raises ``GateRefused`` with reason and remedy.
 
     There is no falling back to an older version: a rejected or withdrawn newest one closes the partition.
@@ -66,7 +70,7 @@ def readable(ledger: Ledger, key: str, partition: str | None) -> Materialization
     return latest
 
 
-def admit(ledger: Ledger, materialization: Materialization) -> None:
+def admit(ledger: Lookup, materialization: Materialization) -> None:
     """Raise ``GateRefused`` unless this very materialization may be read."""
     key, partition = materialization.key, materialization.partition
     failed = standing(ledger, materialization).failed

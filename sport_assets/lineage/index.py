@@ -25,6 +25,7 @@ ENTRIES = sa.Table(
     sa.Column("run_id", sa.String),
     sa.Column("hash", sa.String, nullable=False, unique=True),
     sa.Column("file", sa.String, nullable=False),
+    sa.Column("row_index", sa.String, index=True),
     sa.Index("entries_of_partition", "key", "partition", "seq"),
     sa.Index("entries_of_kind", "kind", "seq"),  # withdrawals are few among many materializations
 )
@@ -45,6 +46,16 @@ FILES = sa.Table(
     sa.Column("path", sa.String, nullable=False),
     sa.Column("sha256", sa.String, nullable=False, index=True),
 )
+# What the rows of a version are about; entries that have the same rows share them by the digest of their row index.
+ROWS = sa.Table(
+    "rows",
+    METADATA,
+    sa.Column("row_index", sa.String, nullable=False, index=True),
+    sa.Column("side", sa.String, nullable=False),
+    sa.Column("columns", sa.String, nullable=False),
+    sa.Column("value", sa.String, nullable=False),
+    sa.Index("rows_by_value", "columns", "value"),
+)
 # A cache beside the chain, not part of it: what a raw file's bytes hashed to when it had this size and these times.
 RAW_DIGESTS = sa.Table(
     "raw_digests",
@@ -60,6 +71,15 @@ RAW_DIGESTS = sa.Table(
 def file_traits(stat: os.stat_result) -> dict[str, int]:
     """What tells that a file was written since. The change time cannot be set back, as the modification time can."""
     return {"size": stat.st_size, "mtime_ns": stat.st_mtime_ns, "ctime_ns": stat.st_ctime_ns}
+
+
+def prepare(connection: sa.Connection) -> None:
+    """Make the tables that are missing, and the columns that an older version of this package did not have."""
+    present = {row.name for row in connection.exec_driver_sql("PRAGMA table_info(entries)")}
+    if present and "row_index" not in present:
+        connection.exec_driver_sql("ALTER TABLE entries ADD COLUMN row_index VARCHAR")
+        connection.exec_driver_sql("CREATE INDEX ix_entries_row_index ON entries (row_index)")
+    METADATA.create_all(connection)
 
 
 def open_engine(path: Path) -> sa.Engine:

@@ -1,8 +1,8 @@
 """The append-only, hash-chained index of the records.
 
 Every record file names the hash of the one before it; an entry's hash is the SHA-256 of its record file. So the files
-alone hold the chain, and this SQLite index can be rebuilt from them. Belongs here: append, adopt, rebuild, look up.
-Must not come here: what may be read (``gate``).
+alone hold the chain, and this SQLite index can be rebuilt from them. Belongs here: append, adopt, rebuild.
+Must not come here: looking up (``lookup``), what may be read (``gate``).
 """
 
 import itertools
@@ -21,18 +21,19 @@ import sqlalchemy as sa
 from filelock import FileLock
 from pydantic import ValidationError
 
+from sport_assets.lineage import row_index
 from sport_assets.lineage.digest import sha256_bytes
 from sport_assets.lineage.durable import make_folders, write_durably
 from sport_assets.lineage.errors import ChainBroken, LedgerDamaged
 from sport_assets.lineage.home import Home
-from sport_assets.lineage.index import ENTRIES, FILES, INPUTS, METADATA, RAW_DIGESTS, file_traits, open_engine
+from sport_assets.lineage.index import ENTRIES, FILES, INPUTS, RAW_DIGESTS, ROWS, file_traits, open_engine, prepare
+from sport_assets.lineage.lookup import Head, Lookup
 from sport_assets.lineage.manifest import (
     Checked,
     Event,
     Materialization,
     Overridden,
     Restored,
-    Withdrawn,
     parse_event,
 )
 
@@ -41,13 +42,6 @@ ORPHANED = "orphaned"
 _GENESIS = "GENESIS"
 _INPUT_COLUMNS = {"key", "partition", "version", "record"}
 _RECORD_FILE = re.compile(r"(\d{8,})-[0-9a-f]{12}\.json")
-
-
-class Head(NamedTuple):
-    """The end of the chain: how many entries, and the last one's hash."""
-
-    seq: int
-    hash: str
 
 
 class _Entry(NamedTuple):
@@ -85,7 +79,7 @@ class Reconciled:
             )
 
 
-class Ledger:
+class Ledger(Lookup):
     """The records of one home. Opening it creates what is missing and adopts or sets aside stray record files.
 
     Raises ``LedgerDamaged`` when the index is no SQLite file any more, and ``ChainBroken``, changing nothing, when
@@ -99,7 +93,7 @@ class Ledger:
         try:
             with FileLock(home.root / "ledger.lock"):  # two processes may open a brand-new home at once
                 with self._writing() as connection:
-                    METADATA.create_all(connection)
+                    prepare(connection)
                 self._genesis = self._read_or_make_genesis()
             self.opened = self._reconcile_if_needed()
             self.opened.tell(home.records)
@@ -168,7 +162,7 @@ class Ledger:
         """
         with self._writing() as connection:
             remembered = self._hashes(connection)
-            for table in (ENTRIES, INPUTS, FILES):
+            for table in (ENTRIES, INPUTS, FILES, ROWS):
                 connection.execute(sa.delete(table))
             found = self._reconcile(connection, set_aside=False)
             now = self._hashes(connection)
@@ -181,70 +175,7 @@ class Ledger:
                 )
         return found
 
-    # -- reading ----------------------------------------------------------------------------------------------------
-
-    def head(self) -> Head:
-        """The end of the chain."""
-        with self._reading() as connection:
-            return self._head(connection)
-
-    def event(self, record_id: str) -> Event:
-        """One record by id. Raises ``KeyError`` when the ledger has none, ``ChainBroken`` when its file was altered."""
-        rows = self.entries(ENTRIES.c.id == record_id)
-        if not rows:
-            raise KeyError(f"no record {record_id} in {self.home.ledger}")
-        return self.load(rows[0])
-
-    def load(self, entry: sa.Row[Any]) -> Event:
-        """The record behind an entry, after comparing its bytes with the chained hash."""
-        path = self.home.records / entry.file
-        if not path.exists():
-            raise ChainBroken(f"{path}: the record file of {entry.id} is gone; restore it from a backup")
-        data = path.read_bytes()
-        found = sha256_bytes(data)
-        if found != entry.hash:
-            raise ChainBroken(f"{path}: altered since it was recorded (expected {entry.hash}, found {found})")
-        return parse_event(data)
-
-    def entries(
-        self, *conditions: sa.ColumnElement[bool], newest_first: bool = False, limit: int | None = None
-    ) -> list[sa.Row[Any]]:
-        """Rows of ``ENTRIES`` in the order of the chain."""
-        order = ENTRIES.c.seq.desc() if newest_first else ENTRIES.c.seq
-        query = sa.select(ENTRIES).where(*conditions).order_by(order).limit(limit)
-        with self._reading() as connection:
-            return list(connection.execute(query))
-
-    def latest(self, key: str, partition: str | None) -> Materialization | None:
-        """The newest materialization of a partition, rejected ones included."""
-        rows = self.entries(
-            ENTRIES.c.key == key,
-            _same(ENTRIES.c.partition, partition),
-            ENTRIES.c.kind.in_(["materialized", "rejected"]),
-            newest_first=True,
-            limit=1,
-        )
-        event = self.load(rows[0]) if rows else None
-        return event if isinstance(event, Materialization) else None
-
-    def partitions(self, key: str) -> list[str | None]:
-        """Partitions of ``key`` that were ever published, sorted."""
-        query = sa.select(ENTRIES.c.partition).where(
-            ENTRIES.c.key == key, ENTRIES.c.kind.in_(["materialized", "rejected"])
-        )
-        with self._reading() as connection:
-            found = {row.partition for row in connection.execute(query.distinct())}
-        return sorted(found, key=lambda partition: partition or "")
-
-    def about(self, record_id: str) -> list[Event]:
-        """Later events on one record (checks, overrides, restorations), in order."""
-        return [self.load(row) for row in self.entries(ENTRIES.c.subject == record_id)]
-
-    def withdrawals(self) -> list[Withdrawn]:
-        """Withdrawals that stand (not restored since), in order."""
-        restored = {row.subject for row in self.entries(ENTRIES.c.kind == "restored")}
-        events = (self.load(row) for row in self.entries(ENTRIES.c.kind == "withdrawn"))
-        return [event for event in events if isinstance(event, Withdrawn) and event.id not in restored]
+    # -- raw files' digests ----------------------------------------------------------------------------------------
 
     def raw_digest(self, path: str, stat: os.stat_result) -> str | None:
         """The kept SHA-256 of a raw file that has this size and these times."""
@@ -266,17 +197,6 @@ class Ledger:
     def _writing(self) -> Iterator[sa.Connection]:
         with self._engine.connect().execution_options(writes=True) as connection, connection.begin():
             yield connection
-
-    @contextmanager
-    def _reading(self) -> Iterator[sa.Connection]:
-        with self._engine.connect() as connection:
-            yield connection
-
-    def _head(self, connection: sa.Connection) -> Head:
-        row = connection.execute(
-            sa.select(ENTRIES.c.seq, ENTRIES.c.hash).order_by(ENTRIES.c.seq.desc()).limit(1)
-        ).one_or_none()
-        return Head(row.seq, row.hash) if row else Head(0, self._genesis)
 
     def _record_path(self, event: Event) -> Path:
         return self.home.records / f"{event.at.year:04d}" / f"{event.id}.json"
@@ -311,8 +231,10 @@ class Ledger:
         """Enter records in bulk; the last one becomes the head."""
         inputs: list[dict[str, Any]] = []
         files: list[dict[str, Any]] = []
+        indexes: set[str] = set()
         for seq, _, event, _ in added:
             if isinstance(event, Materialization):
+                indexes |= {event.row_index} if event.row_index is not None else set()
                 inputs += [{"seq": seq, **ref.model_dump(include=_INPUT_COLUMNS)} for ref in event.inputs]
                 files += [{"seq": seq, "raw": False, "path": f.path, "sha256": f.sha256} for f in event.files]
                 files += [{"seq": seq, "raw": True, "path": f.path, "sha256": f.sha256} for f in event.raw_files]
@@ -320,7 +242,21 @@ class Ledger:
         for table, values in ((ENTRIES, rows), (INPUTS, inputs), (FILES, files)):
             if values:
                 connection.execute(sa.insert(table), values)
+        self._insert_rows(connection, indexes)
         return Head(added[-1].seq, added[-1].hash)
+
+    def _insert_rows(self, connection: sa.Connection, indexes: set[str]) -> None:
+        """Enter the rows of row indexes that are not there yet: versions made again share theirs."""
+        for digest in sorted(indexes):
+            if connection.execute(sa.select(ROWS.c.value).where(ROWS.c.row_index == digest).limit(1)).first():
+                continue
+            rows = [
+                {"row_index": digest, "side": found.side, "columns": found.name, "value": value}
+                for found in row_index.load(self.home.records, digest)
+                for value in found.values()
+            ]
+            if rows:
+                connection.execute(sa.insert(ROWS), rows)
 
     def _row(self, entry: _Entry) -> dict[str, Any]:
         event = entry.event
@@ -336,6 +272,7 @@ class Ledger:
             "run_id": getattr(event, "run_id", None),
             "hash": entry.hash,
             "file": _file_name(entry.path),
+            "row_index": getattr(event, "row_index", None),
         }
 
     def _reconcile_if_needed(self) -> Reconciled:
@@ -395,10 +332,6 @@ class Ledger:
             genesis = _parse(first, first.read_bytes()).previous if first else secrets.token_hex(32)
             write_durably(path, genesis.encode())
         return path.read_text(encoding="utf-8").strip()
-
-
-def _same(column: sa.Column[Any], value: str | None) -> sa.ColumnElement[bool]:
-    return column.is_(None) if value is None else column == value
 
 
 def _record_id(head: Head) -> str:

@@ -1,7 +1,8 @@
 """The records themselves: one immutable event each, of a versioned schema.
 
 Belongs here: what a record says. Must not come here: how records are written, chained and found (``ledger``).
-A field may be added with a default; any other change needs a new ``SCHEMA_VERSION`` and a reader for the old one.
+A record of an older version stays readable for ever: its fields keep their names and meaning, and what came later has
+a default. Version 2 added ``row_index`` and ``withdrawn_rows`` of a materialization and ``rows`` of a withdrawal.
 """
 
 from datetime import UTC, datetime
@@ -12,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from sport_assets.lineage.checks import CheckResult
 from sport_assets.lineage.digest import FileEntry
 
-SCHEMA_VERSION: Literal[1] = 1
+SCHEMA_VERSION: Literal[2] = 2
 
 
 class _Frozen(BaseModel):
@@ -85,14 +86,18 @@ class Environment(_Frozen):
 
 
 class _Event(_Frozen):
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[1, 2] = SCHEMA_VERSION
     id: str = ""
     previous: str = ""
     at: datetime = Field(default_factory=lambda: datetime.now(UTC))
 
 
 class Materialization(_Event):
-    """The manifest of one materialization; ``rejected`` when a blocking check failed."""
+    """The manifest of one materialization; ``rejected`` when a blocking check failed.
+
+    ``row_index``: SHA-256 of the list of what its rows are about (`row_index`). ``withdrawn_rows``: row sets that were
+    left out because they were withdrawn, each as column -> value.
+    """
 
     kind: Literal["materialized", "rejected"]
     key: str
@@ -107,6 +112,8 @@ class Materialization(_Event):
     checks: list[RecordedCheck] = Field(default_factory=list)
     rows: int | None = None
     quarantined_rows: int = 0
+    row_index: str | None = None
+    withdrawn_rows: list[dict[str, str]] = Field(default_factory=list)
     facts: dict[str, Any] = Field(default_factory=dict)
     run_id: str = ""
     environment: Environment
@@ -133,13 +140,17 @@ class Overridden(_Event):
 
 
 class Withdrawn(_Event):
-    """A partition (all its versions, or one) or a raw file (by digest) may not be read from now on."""
+    """What may not be read from now on: a partition (all its versions, or one), a raw file (by digest), or rows.
+
+    ``rows`` names a set of rows by column -> value (all must agree); with ``key``, only that asset's.
+    """
 
     kind: Literal["withdrawn"] = "withdrawn"
     key: str | None = None
     partition: str | None = None
     version: str | None = None
     raw_sha256: str | None = None
+    rows: dict[str, str] | None = None
     by: str
     reason: str
 

@@ -6,7 +6,7 @@ Belongs here: ``Lineage`` (a home, opened) and ``Record`` (one materialization o
 
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -26,6 +26,7 @@ from sport_assets.lineage.home import Home
 from sport_assets.lineage.ledger import ENTRIES, Ledger
 from sport_assets.lineage.manifest import InputRef, Materialization, RawFile, RecordedCheck, parse_event
 from sport_assets.lineage.raw import RawFiles
+from sport_assets.lineage.row_index import RowIndex, save
 from sport_assets.lineage.store import Store
 
 RAW_LIST = "raw_files.json"
@@ -135,10 +136,13 @@ class Lineage:
             raise GateRefused(
                 made.key,
                 made.partition,
-                f"its files are gone from {folder}",
+                f"its files are gone from {folder}" + (" (freed by gc)" if self._collected(made) else ""),
                 f"Build it again: the same inputs give version {made.version[:12]} back.",
             )
         return Input(made, folder, self.raw)
+
+    def _collected(self, made: Materialization) -> bool:
+        return bool(self.ledger.entries(ENTRIES.c.version == made.version, ENTRIES.c.kind == "collected", limit=1))
 
     @contextmanager
     def record(
@@ -186,6 +190,8 @@ class Record:
         self._raw_reads: dict[str, RawFile] = {}
         self._checks: dict[str, CheckResult] = {}
         self._quarantined_rows = 0
+        self._row_index = RowIndex()
+        self._withdrawn_rows: list[dict[str, str]] = []
         self._started = datetime.now(UTC)
 
     def read(self, key: str, partition: str | _Same | None = SAME) -> Input:
@@ -256,6 +262,28 @@ class Record:
         self._unpublished("quarantine")
         self._quarantined_rows += rows
 
+    def index_rows(self, columns: Sequence[str], values: Iterable[object], side: str = "") -> None:
+        """Say what the rows of the output are about, so that audits find them: ``index_rows(["game_id"], games)``.
+
+        Several columns that only together name something (a play) take tuples. ``side`` tells apart what was trained,
+        validated and tested on. Raises ``LineageError`` for missing values.
+        """
+        self._unpublished("index")
+        self._row_index.add(columns, values, side)
+
+    def withdrawn_rows(self, columns: Collection[str]) -> list[dict[str, str]]:
+        """Row sets (column -> value) that may not be used any more, of those that ``columns`` can tell.
+
+        The asset sets such rows aside; that it was told so is noted.
+        """
+        self._unpublished("read")
+        standing = [event for event in self.lineage.ledger.withdrawals() if event.rows is not None]
+        found = [dict(event.rows) for event in standing if event.rows and event.key in (None, self.key)]
+        self._withdrawn_rows = sorted(
+            (rows for rows in found if set(rows) <= set(columns)), key=lambda rows: sorted(rows.items())
+        )
+        return self._withdrawn_rows
+
     def publish(self, *, rows: int | None = None, facts: Mapping[str, Any] | None = None) -> Published:
         """Make the output visible, with its record, or as *rejected* when a blocking check failed.
 
@@ -266,6 +294,8 @@ class Record:
         for file in self._raw_reads.values():
             if self.lineage.raw.register(file.path) != file:
                 raise RawFileChanged(f"{self.lineage.raw.path(file.path)}: changed while {self.key} read it; run again")
+        if self._row_index:
+            draft = draft.model_copy(update={"row_index": save(self.lineage.home.records, self._row_index)})
         version, files = self.lineage.store.publish(self.folder, self.key, self.partition)
         event = draft.model_copy(update={"version": version, "files": files, "ended": datetime.now(UTC)})
         recorded = self.lineage.ledger.append(event)
@@ -292,6 +322,7 @@ class Record:
                 checks=checks,
                 rows=rows,
                 quarantined_rows=self._quarantined_rows,
+                withdrawn_rows=self._withdrawn_rows,
                 facts=dict(facts or {}),
                 run_id=self._run_id,
                 environment=environment(self.device, self.threads),

@@ -40,6 +40,9 @@ def why_stale(
         return "code changed"
     if canonical_json(latest.config) != canonical_json(dict(config)):
         return "configuration changed"
+    withdrawn = [event.rows for event in lineage.ledger.withdrawals()]
+    if any(rows not in withdrawn for rows in latest.withdrawn_rows):
+        return "rows that were left out were restored"
     recorded = {(ref.key, ref.partition): ref.version for ref in latest.inputs if not ref.pinned}
     for wanted in expected_inputs:
         if wanted not in recorded:

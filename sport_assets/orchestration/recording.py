@@ -61,6 +61,8 @@ class AssetRecord:
         self.folder = record.folder
         self.register_raw = record.register_raw
         self.quarantined = record.quarantined
+        self.index_rows = record.index_rows
+        self.withdrawn_rows = record.withdrawn_rows
         self.take_folder = record.take_folder
 
     def ran_on(self, device: str, threads: int, seed: int) -> None:
