@@ -1,0 +1,92 @@
+"""What all commands share: options, consoles, errors as one message, JSON.
+
+Belongs here: how a command talks. Must not come here: commands.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from sport_assets.lineage.errors import LineageError
+from sport_assets.lineage.home import Home
+
+if TYPE_CHECKING:
+    from sport_assets.lineage.record import Lineage
+
+JSON = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+# a pipe has no width: nothing is cut there
+out, err = Console(width=None if sys.stdout.isatty() else 200), Console(stderr=True)
+
+
+@contextmanager
+def clear_errors() -> Iterator[None]:
+    """What is the user's to mend ends with its message and exit code 1. SPORT_ASSETS_TRACEBACK=1 shows where."""
+    from sport_assets.orchestration.build import BuildError
+    from sport_assets.training.errors import TrainingError
+
+    try:
+        yield
+    except (LineageError, BuildError, TrainingError, OSError, ValueError) as error:
+        if os.environ.get("SPORT_ASSETS_TRACEBACK"):
+            raise
+        err.print(f"[red]error:[/red] {plain(str(error))}", soft_wrap=True)
+        raise typer.Exit(1) from error
+
+
+def plain(text: str) -> str:
+    """Text that the console takes as it is, brackets and all."""
+    return text.replace("[", r"\[")
+
+
+def print_json(value: Any) -> None:
+    """A result for scripts, on standard output."""
+    sys.stdout.write(json.dumps(value, indent=1, sort_keys=True, default=str) + "\n")
+
+
+@contextmanager
+def opened() -> Iterator["Lineage"]:
+    """The home's lineage, open. Errors are told as `clear_errors` does."""
+    from sport_assets.lineage.record import Lineage
+
+    with clear_errors():
+        home = Home.from_environment()
+        if not home.ledger.exists():
+            raise LineageError(f"{home.root} has no ledger. Run: sport-assets init")
+        lineage = Lineage(home)
+        try:
+            yield lineage
+        finally:
+            lineage.close()
+
+
+@contextmanager
+def observed() -> Iterator[Any]:
+    """An observer of a build that shows where it is, while runs print their lines above."""
+    from sport_assets.orchestration.build import Step
+    from sport_assets.orchestration.console import Console as RunConsole
+
+    with err.status("planning") as status:
+
+        def observe(step: Step, reason: str, number: int, total: int) -> None:
+            status.update(plain(f"{number + 1} of {total}  {step}"))
+            if reason != "current":
+                err.print(plain(f"[{number + 1}/{total}] {step}: {reason}"), highlight=False, soft_wrap=True)
+
+        RunConsole.sink = staticmethod(lambda line: err.print(plain(line), highlight=False, soft_wrap=True))
+        yield observe
+
+
+def summarise(report: Any) -> Any:
+    """Say what a build skipped and made; the steps it made."""
+    for key, partitions in report.skipped.items():
+        shown = ", ".join(partitions[:6]) + (f" and {len(partitions) - 6} more" if len(partitions) > 6 else "")
+        err.print(f"skipped, no raw file: {key} {shown}", highlight=False, soft_wrap=True)
+    made = report.made()
+    err.print(f"{len(made)} made, {len(report.done) - len(made)} current", highlight=False)
+    return made
