@@ -7,19 +7,25 @@ import functools
 import getpass
 import os
 import platform
+import re
 import socket
 import subprocess
 import sys
 from pathlib import Path
 
+from sport_assets.lineage.digest import sha256_bytes
 from sport_assets.lineage.manifest import Environment
 
 _SOURCE = Path(__file__).resolve().parents[2]
+LOCK_FILE = "constraints.txt"
+# What installs packages, and this package itself.
+_NOT_PINNED = {"pip", "setuptools", "wheel", "sport-assets"}
 
 
 def environment(device: str = "cpu", threads: int | None = None) -> Environment:
     """The environment of this process."""
     commit, dirty = git_state()
+    digest, unpinned = lock_state()
     return Environment(
         host=socket.gethostname(),
         user=_user(),
@@ -30,6 +36,8 @@ def environment(device: str = "cpu", threads: int | None = None) -> Environment:
         packages=packages(),
         git_commit=commit,
         git_dirty=dirty,
+        lock=digest,
+        unpinned=unpinned,
     )
 
 
@@ -43,8 +51,26 @@ def packages() -> dict[str, str]:
                 stem, dot, suffix = name.rpartition(".")
                 if suffix == "dist-info" and dot:
                     package, _, version = stem.partition("-")
-                    found.setdefault(package.lower().replace("_", "-"), version)
+                    found.setdefault(_normal(package), version)
     return dict(sorted(found.items()))
+
+
+@functools.cache
+def lock_state() -> tuple[str | None, list[str]]:
+    """Digest of the lock file of the source tree, and the installed packages that are not as it says."""
+    path = _SOURCE / LOCK_FILE
+    if not path.is_file():
+        return None, []
+    data = path.read_bytes()
+    lines = (line.split("#")[0].split(";")[0].strip() for line in data.decode().splitlines())
+    pins = {_normal(name): version for name, _, version in (line.partition("==") for line in lines) if version}
+    installed = {name: version for name, version in packages().items() if name not in _NOT_PINNED}
+    return sha256_bytes(data), sorted(name for name, version in installed.items() if pins.get(name) != version)
+
+
+def _normal(package: str) -> str:
+    """A package's name as registries compare it (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", package).lower()
 
 
 @functools.cache

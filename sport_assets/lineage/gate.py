@@ -3,12 +3,13 @@
 Belongs here: the verdict, from the ledger alone. Must not come here: reading the files (``record``).
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sport_assets.lineage.errors import GateRefused, LineageError
 from sport_assets.lineage.ledger import Ledger
 from sport_assets.lineage.lookup import Lookup
-from sport_assets.lineage.manifest import Checked, Materialization, Overridden, RecordedCheck, Withdrawn
+from sport_assets.lineage.manifest import Checked, Event, Materialization, Overridden, RecordedCheck, Withdrawn
 
 
 @dataclass(frozen=True)
@@ -31,9 +32,14 @@ class Standing:
 
 def standing(ledger: Lookup, materialization: Materialization) -> Standing:
     """The latest result of every check of a materialization. A result after an override needs a new override."""
+    return weigh(materialization, ledger.about(materialization.id))
+
+
+def weigh(materialization: Materialization, later: Iterable[Event]) -> Standing:
+    """A materialization with the later events about it, in order."""
     checks = {check.name: check for check in materialization.checks}
     overrides: dict[str, Overridden] = {}
-    for event in ledger.about(materialization.id):
+    for event in later:
         if isinstance(event, Checked):
             checks[event.check.name] = event.check
             overrides.pop(event.check.name, None)

@@ -2,7 +2,8 @@
 
 Belongs here: what a record says. Must not come here: how records are written, chained and found (``ledger``).
 A record of an older version stays readable for ever: its fields keep their names and meaning, and what came later has
-a default. Version 2 added ``row_index`` and ``withdrawn_rows`` of a materialization and ``rows`` of a withdrawal.
+a default. Version 2 added ``row_index`` and ``withdrawn_rows`` of a materialization, ``rows`` of a withdrawal, and
+``lock`` and ``unpinned`` of an environment.
 """
 
 from datetime import UTC, datetime
@@ -72,7 +73,11 @@ class RecordedCheck(_Frozen):
 
 
 class Environment(_Frozen):
-    """What the materialization ran on. None of it is part of any digest."""
+    """What the materialization ran on. None of it is part of any digest.
+
+    ``lock``: SHA-256 of the file that pins package versions, where there is one. ``unpinned``: installed packages that
+    have another version than it says, or that it does not name.
+    """
 
     host: str
     user: str
@@ -83,6 +88,8 @@ class Environment(_Frozen):
     packages: dict[str, str]
     git_commit: str | None
     git_dirty: bool | None
+    lock: str | None = None
+    unpinned: list[str] = Field(default_factory=list)
 
 
 class _Event(_Frozen):
