@@ -1,7 +1,7 @@
-"""Starts trainings in processes of their own through Dagster Pipes and brings back their finished folders.
+"""Starts trainings and searches in processes of their own through Dagster Pipes.
 
 Belongs here: the commands, their environment, several at once, and what their ends mean to a Dagster run. Must not come
-here: training, which parts of a data set are trained on (``model_training``).
+here: training, which parts of a data set are trained on (``model_training``), what a search asks for (``tuning``).
 """
 
 import json
@@ -11,11 +11,12 @@ import subprocess
 import sys
 import time
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import dagster as dg
 
@@ -23,17 +24,55 @@ from sport_assets.lineage.home import Home
 from sport_assets.training.errors import EXIT_DONE, EXIT_STOPPED
 from sport_assets.training.spec import TrainingSpec, memory_advice, published_digest
 
-# How long a cancelled training may take to write its checkpoint before it is killed.
+# How long a cancelled child may take to write its checkpoint before it is killed.
 STOP_SECONDS = 60
-# How long to wait for another trainer of the same spec: its result is this one's as well. The lease is free as soon as
-# its holder ends, however it ends.
+# How long to wait for another child in the same working folder: its result is this one's as well. The lease is free as
+# soon as its holder ends, however it ends.
 LEASE_WAIT_SECONDS = 86_400
 POLL_SECONDS = 0.2
 
 
+class Job(ABC):
+    """What a child process is asked to do, and what is said of it in a Dagster run."""
+
+    noun: ClassVar[str]
+    again: ClassVar[str]
+    """What happens when it is started again."""
+    label: str = ""
+    """What it is among several."""
+
+    @property
+    @abstractmethod
+    def work(self) -> Path:
+        """Its working files, from which it goes on."""
+
+    @abstractmethod
+    def command(self) -> list[str]:
+        """Module and arguments; what the child is to read is written into ``work``, which exists."""
+
+    @abstractmethod
+    def announcement(self) -> str:
+        """What is said when it starts."""
+
+    @abstractmethod
+    def facts(self) -> Mapping[str, Any]:
+        """What else is told of a failure."""
+
+    def reason(self, code: int, told: str) -> str:
+        """Why it ended with a ``code`` other than done; ``told`` are its own words, where it had any."""
+        return told or f"The {self.noun} ended with code {code}; its error output is in this run's stderr. {self.again}"
+
+    def labelled(self, text: str) -> str:
+        """The text, behind what the job is among several."""
+        return f"{self.label}: {text}" if self.label else text
+
+
 @dataclass(frozen=True)
-class Training:
+class Training(Job):
     """One training of a run, and what it is among several (empty where it is alone)."""
+
+    noun = "training"
+    again = "Materialize it again: it goes on from its last checkpoint."
 
     spec: TrainingSpec
     label: str = ""
@@ -56,6 +95,31 @@ class Training:
         """The finished folder, and what was reported of it (``result.json``)."""
         return self.out, json.loads((self.work / "result.json").read_text(encoding="utf-8"))
 
+    def command(self) -> list[str]:
+        """One training."""
+        spec = self.work / "spec.json"
+        self.spec.save(spec)
+        paths = [str(spec), "--work", str(self.work), "--out", str(self.out)]
+        return ["sport_assets.training.run", *paths, "--label", self.label]
+
+    def announcement(self) -> str:
+        """Its spec, device and folder."""
+        return f"training spec {self.spec.digest[:12]} on {self.spec.device}; working files in {self.work}"
+
+    def facts(self) -> dict[str, Any]:
+        """Its spec."""
+        return {"spec_digest": self.spec.digest}
+
+    def reason(self, code: int, told: str) -> str:
+        """With what can be lowered, where it may have been killed for lack of memory."""
+        if code == EXIT_STOPPED and not told:
+            return f"The training was stopped at a checkpoint. {self.again}"
+        if code == -signal.SIGKILL and not told:
+            advice = memory_advice(self.spec.trainer_settings, self.spec.wanted_precision)
+            remedy = f"If it was the system for lack of memory (see its kernel log): {advice}"
+            return f"The training was killed. {self.again} {remedy}"
+        return super().reason(code, told)
+
 
 def train(
     context: dg.AssetExecutionContext,
@@ -70,13 +134,26 @@ def train(
     not done again. Cancelling the run stops all children at a checkpoint, and so does the first failure; the others go
     on when the run is repeated. Raises ``dg.Failure`` with the child's own message.
     """
-    warnings.filterwarnings("ignore", category=dg.PreviewWarning)  # Dagster says it of its own Pipes reader
     waiting = []
     for training in trainings:
         if training.done():
-            context.log.info(_labelled(training, "finished before; nothing to do"))
+            context.log.info(training.labelled("finished before; nothing to do"))
         else:
             waiting.append(training)
+    run_jobs(context, waiting, environment, parallel=parallel)
+    return [training.result() for training in trainings]
+
+
+def run_jobs(
+    context: dg.AssetExecutionContext, jobs: Sequence[Job], environment: Mapping[str, str], *, parallel: int = 1
+) -> None:
+    """Do jobs in child processes, ``parallel`` of them at a time.
+
+    Cancelling the run stops all children at a checkpoint, and so does the first failure. Raises ``dg.Failure`` with the
+    child's own message.
+    """
+    warnings.filterwarnings("ignore", category=dg.PreviewWarning)  # Dagster says it of its own Pipes reader
+    waiting = list(jobs)
     running: list[_Child] = []
     try:
         # this thread starts them: a child asks the system for a signal when the thread that made it ends
@@ -93,30 +170,22 @@ def train(
                 time.sleep(POLL_SECONDS)
     finally:
         _stop(running)
-    return [training.result() for training in trainings]
 
 
 class _Child:
-    """A training process and its Pipes session."""
+    """The process of a job and its Pipes session."""
 
-    def __init__(self, training: Training) -> None:
-        self.training = training
+    def __init__(self, job: Job) -> None:
+        self.job = job
         self.process: subprocess.Popen[bytes] | None = None
         self._open = ExitStack()
         self._session: Any = None
 
     def start(self, context: dg.AssetExecutionContext, environment: Mapping[str, str]) -> None:
         """Start it, once it is among those that are stopped when this run is."""
-        training = self.training
-        spec, work = training.spec, training.work
-        work.mkdir(parents=True, exist_ok=True)
-        spec.save(work / "spec.json")
-        context.log.info(
-            _labelled(training, f"training spec {spec.digest[:12]} on {spec.device}; working files in {work}")
-        )
-        command = [sys.executable, "-m", "sport_assets.training.run", str(work / "spec.json")]
-        command += ["--work", str(work), "--out", str(training.out), "--wait-s", str(LEASE_WAIT_SECONDS)]
-        command += ["--label", training.label]
+        self.job.work.mkdir(parents=True, exist_ok=True)
+        command = [sys.executable, "-m", *self.job.command(), "--wait-s", str(LEASE_WAIT_SECONDS)]
+        context.log.info(self.job.labelled(self.job.announcement()))
         self._session = self._open.enter_context(
             dg.open_pipes_session(
                 context=context,
@@ -149,22 +218,15 @@ class _Child:
     def check(self) -> None:
         """Raise ``dg.Failure`` where the process, which has ended, did not end well."""
         assert self.process is not None
-        code, spec = self.process.returncode, self.training.spec
+        code = self.process.returncode
         if code == EXIT_DONE:
             return
         told = [message["training"] for message in self._session.get_custom_messages() if "training" in message]
+        words = str(told[-1].get("message") or "") if told else ""
         raise dg.Failure(
-            description=_labelled(self.training, _reason(code, told, spec)),
-            metadata={
-                "work": dg.MetadataValue.path(str(self.training.work)),
-                "spec_digest": spec.digest,
-                "exit_code": code,
-            },
+            description=self.job.labelled(self.job.reason(code, words)),
+            metadata={"work": dg.MetadataValue.path(str(self.job.work)), **self.job.facts(), "exit_code": code},
         )
-
-
-def _labelled(training: Training, text: str) -> str:
-    return f"{training.label}: {text}" if training.label else text
 
 
 def _stop(children: Sequence[_Child]) -> None:
@@ -174,17 +236,3 @@ def _stop(children: Sequence[_Child]) -> None:
     deadline = time.monotonic() + STOP_SECONDS
     for child in children:
         child.close(deadline - time.monotonic())
-
-
-def _reason(code: int, messages: list[dict[str, Any]], spec: TrainingSpec) -> str:
-    if messages and messages[-1].get("message"):
-        return str(messages[-1]["message"])
-    again = "Materialize it again: it goes on from its last checkpoint."
-    if code == EXIT_STOPPED:
-        return f"The training was stopped at a checkpoint. {again}"
-    if code == -signal.SIGKILL:
-        advice = memory_advice(spec.trainer_settings, spec.wanted_precision)
-        return (
-            f"The training was killed. {again} If it was the system for lack of memory (see its kernel log): {advice}"
-        )
-    return f"The training ended with code {code}; its error output is in this run's stderr. {again}"

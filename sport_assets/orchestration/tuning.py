@@ -1,20 +1,15 @@
 """The asset of a line's search for better settings, and the build that brings it up to date.
 
-Belongs here: what a search reads and publishes, its child process, what ``sport-assets tune`` asks of a build. Must not
-come here: the search (``training.tuning``), which settings a line searches.
+Belongs here: what a search reads and publishes, what ``sport-assets tune`` asks of a build. Must not come here: the
+search (``training.tuning``), how its process is started and stopped (``launch``), which settings a line searches.
 """
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import yaml
@@ -26,14 +21,17 @@ from sport_assets.lineage.record import Input, Lineage
 from sport_assets.orchestration.assets import asset
 from sport_assets.orchestration.build import Builder, BuildError, Observer, Report, Step
 from sport_assets.orchestration.checks import AssetChecks, Check
-from sport_assets.orchestration.launch import LEASE_WAIT_SECONDS, STOP_SECONDS
+from sport_assets.orchestration.launch import Job, run_jobs
 from sport_assets.orchestration.model_line import ModelLine, call, pictures
 from sport_assets.orchestration.recording import AssetRecord, LineageResource
 from sport_assets.orchestration.resources import GPU_POOL, Accelerator, MlflowTracking
-from sport_assets.training.errors import EXIT_DONE, EXIT_STOPPED, BadSpecError
+from sport_assets.training.errors import EXIT_STOPPED, BadSpecError
 from sport_assets.training.names import TUNING_FILE
 from sport_assets.training.spec import SpecInput, TrainingSpec
 from sport_assets.training.tuning_space import Range, dotted, fitted_space, read_space
+
+if TYPE_CHECKING:
+    from sport_assets.training.tuning import TuningPlan
 
 NO_TEST_DATA = "no_test_data"
 BEATS_PRESET = "beats_preset"
@@ -145,7 +143,8 @@ def tuning_asset(model: ModelLine, tuning: Tuning) -> dg.AssetsDefinition:
                     }
                 )
                 record.ran_on(device.name, spec.threads, spec.seed)
-                _run(context, _plan(request, tuning, config, spec, folds), record.folder, run.environment())
+                plan = _plan(request, tuning, config, spec, folds)
+                _search(context, Search(plan, record.folder, context.run.run_id), run.environment())
             return _publish(record)
 
     return search
@@ -172,7 +171,56 @@ class Request:
         return cls(preset, settings, fixed, space)
 
 
-def _plan(request: Request, tuning: Tuning, config: TuningConfig, spec: TrainingSpec, folds: int) -> Any:
+@dataclass(frozen=True)
+class Search(Job):
+    """A search that writes its files into ``out``, on behalf of a Dagster run."""
+
+    noun = "search"
+    again = "Run it again: it goes on with the trials it has."
+
+    plan: "TuningPlan"
+    out: Path
+    run_id: str
+
+    @property
+    def work(self) -> Path:
+        """Its working files, under the digest of its study: what was stopped or cut off by time goes on from there."""
+        return Home.from_environment().training / "tuning" / self.plan.digest
+
+    @property
+    def plan_file(self) -> Path:
+        """For this run alone: two runs of one study may ask for different numbers of trials."""
+        return self.work / f"plan-{self.run_id}.json"
+
+    def command(self) -> list[str]:
+        """One search."""
+        self.plan_file.write_text(self.plan.model_dump_json(indent=1), encoding="utf-8")
+        paths = [str(self.plan_file), "--work", str(self.work), "--out", str(self.out)]
+        return ["sport_assets.training.tune", *paths]
+
+    def announcement(self) -> str:
+        """Its study, device and folder."""
+        return f"study {self.plan.digest[:12]} on {self.plan.spec.device}; working files in {self.work}"
+
+    def facts(self) -> dict[str, Any]:
+        """Its study."""
+        return {"study": self.plan.digest}
+
+    def reason(self, code: int, told: str) -> str:
+        """A stop is not told in the words of the fold that was under way."""
+        if code == EXIT_STOPPED:
+            return f"The search was stopped. {self.again}"
+        return super().reason(code, told)
+
+
+def _search(context: dg.AssetExecutionContext, search: Search, environment: Mapping[str, str]) -> None:
+    try:
+        run_jobs(context, [search], environment)
+    finally:
+        search.plan_file.unlink(missing_ok=True)
+
+
+def _plan(request: Request, tuning: Tuning, config: TuningConfig, spec: TrainingSpec, folds: int) -> "TuningPlan":
     from sport_assets.training.tuning import TuningPlan
 
     return TuningPlan.model_validate(
@@ -217,61 +265,6 @@ def _publish(record: AssetRecord) -> dg.MaterializeResult:
 
 def _finished(found: Mapping[str, Any]) -> int:
     return int(found["trials"]["complete"]) + int(found["trials"]["pruned"])
-
-
-def _run(context: dg.AssetExecutionContext, plan: Any, out: Path, environment: Mapping[str, str]) -> None:
-    """Search in a child process, which writes its files into ``out``. Cancelling the run stops it at a checkpoint.
-
-    Working files lie under the study's digest: what was killed, stopped or cut off by time goes on from there. Raises
-    ``dg.Failure`` with the child's own message.
-    """
-    work = Home.from_environment().training / "tuning" / plan.digest
-    work.mkdir(parents=True, exist_ok=True)
-    path = work / f"plan-{context.run.run_id}.json"  # two runs of one study may ask for different numbers of trials
-    path.write_text(plan.model_dump_json(indent=1), encoding="utf-8")
-    command = [sys.executable, "-m", "sport_assets.training.tune", str(path), "--work", str(work), "--out", str(out)]
-    command += ["--wait-s", str(LEASE_WAIT_SECONDS)]
-    context.log.info(f"study {plan.digest[:12]} on {plan.spec.device}; working files in {work}")
-    warnings.filterwarnings("ignore", category=dg.PreviewWarning)  # Dagster says it of its own Pipes reader
-    try:
-        with dg.open_pipes_session(
-            context=context,
-            context_injector=dg.PipesTempFileContextInjector(),
-            message_reader=dg.PipesTempFileMessageReader(),
-        ) as session:
-            child = subprocess.Popen(command, env={**os.environ, **environment, **session.get_bootstrap_env_vars()})
-            try:
-                code = child.wait()
-            finally:
-                _stop(child)
-    finally:
-        path.unlink(missing_ok=True)
-    if code != EXIT_DONE:
-        told = [message["training"] for message in session.get_custom_messages() if "training" in message]
-        raise dg.Failure(
-            description=_reason(code, told),
-            metadata={"work": dg.MetadataValue.path(str(work)), "study": plan.digest, "exit_code": code},
-        )
-
-
-def _stop(child: subprocess.Popen[bytes]) -> None:
-    """Let a child that still runs (this run was cancelled) write its checkpoint; kill it when it takes too long."""
-    if child.poll() is None:
-        child.send_signal(signal.SIGTERM)
-        try:
-            child.wait(timeout=STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
-
-
-def _reason(code: int, messages: Sequence[Mapping[str, Any]]) -> str:
-    again = "Run it again: it goes on with the trials it has."
-    if messages and messages[-1].get("message") and code != EXIT_STOPPED:
-        return str(messages[-1]["message"])
-    if code == EXIT_STOPPED:
-        return f"The search was stopped. {again}"
-    return f"The search ended with code {code}; its error output is in this run's stderr. {again}"
 
 
 class TuningBuild(Builder):
