@@ -1,9 +1,12 @@
-"""A few small raw files of made-up plays, written line by line, for tests that damage them on purpose."""
+"""Small raw files of made-up plays, written line by line, for tests that damage them; and what is found in them."""
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from pathlib import Path
 
+from sport_assets.nfl.plays import CHECKS, process_week
 from sport_assets.nfl.schemas import INPUT, OUTPUT
 
 GAMES = (2023090700, 2023091000)
@@ -100,3 +103,15 @@ def write_week(folder: Path, inputs: list[Row] | None = None, outputs: list[Row]
             tuple(OUTPUT.columns),
         ),
     )
+
+
+def processed(
+    folder: Path, inputs: list[Row] | None = None, outputs: list[Row] | None = None
+) -> dict[str, Counter[str]]:
+    """Counts by rule of a week's quarantine and findings."""
+    report = process_week(*write_week(folder, inputs, outputs), folder)
+    found = json.loads((folder / "findings.json").read_text())
+    assert {check.name for check in report.checks} == set(CHECKS)
+    named = {rule for check in report.checks for rule in check.rules}
+    assert named == set(found["quarantined"]) | set(found["findings"])
+    return {"quarantined": Counter(found["quarantined"]), "findings": Counter(found["findings"])}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,25 +12,12 @@ import polars as pl
 import pytest
 
 from sport_assets.nfl import plays
-from sport_assets.nfl.findings import RULES, week_dates
 from sport_assets.nfl.plays import CHECKS, process_week, read_week
 from sport_assets.nfl.raw_tables import RawFileError
 from sport_assets.nfl.schemas import INPUT, OUTPUT, ROW_RULES
-from sport_assets.nfl.shift import psi, shift, summarise
+from sport_assets.nfl.shift import shift
 from sport_assets.nfl.synthetic import generate
-from sport_assets_tests.nfl.raw_files import OUTPUT_FRAMES, Row, input_rows, output_rows, where, write_week
-
-
-def processed(
-    folder: Path, inputs: list[Row] | None = None, outputs: list[Row] | None = None
-) -> dict[str, Counter[str]]:
-    """Counts by rule of a week's quarantine and findings."""
-    report = process_week(*write_week(folder, inputs, outputs), folder)
-    found = json.loads((folder / "findings.json").read_text())
-    assert {check.name for check in report.checks} == set(CHECKS)
-    named = {rule for check in report.checks for rule in check.rules}
-    assert named == set(found["quarantined"]) | set(found["findings"])
-    return {"quarantined": Counter(found["quarantined"]), "findings": Counter(found["findings"])}
+from sport_assets_tests.nfl.raw_files import OUTPUT_FRAMES, input_rows, output_rows, processed, where, write_week
 
 
 def test_a_right_week_passes_every_check(tmp_path: Path) -> None:
@@ -344,132 +330,16 @@ def test_too_many_quarantined_rows_fail_the_week(tmp_path: Path) -> None:
     assert share.sample[0]["line"] == 2
 
 
-# -- plays -------------------------------------------------------------------------------------------------
-
-
-def player(row: Row, index: int = 1, game: str = "2023090700", play: str = "56") -> bool:
-    return (row["game_id"], row["play_id"], row["nfl_id"]) == (game, play, str(40000 + index))
-
-
-def without(rows: list[Row], condition: Callable[[Row], bool]) -> list[Row]:
-    return [row for row in rows if not condition(row)]
-
-
-def changed(rows: list[Row], condition: Callable[[Row], bool], **values: str) -> list[Row]:
-    return [{**row, **values} if condition(row) else row for row in rows]
-
-
-def vary(column: str, value: str) -> Callable[[list[Row]], list[Row]]:
-    """Another value in one frame of one player."""
-    return lambda rows: changed(rows, lambda r: player(r) and r["frame_id"] == "3", **{column: value})
-
-
-def first_play(row: Row) -> bool:
-    return (row["game_id"], row["play_id"]) == ("2023090700", "56")
-
-
-def crowd(rows: list[Row]) -> list[Row]:
-    return rows + [{**row, "nfl_id": str(50000 + extra)} for extra in range(20) for row in rows if player(row)]
-
-
-def later(rows: list[Row]) -> list[Row]:
-    return changed(rows, lambda r: r["game_id"] == "2023091000", game_id="2023101500")
-
-
-INPUT_DAMAGE: list[tuple[str, Callable[[list[Row]], list[Row]]]] = [
-    ("frame_gap", lambda rows: without(rows, lambda r: player(r) and r["frame_id"] in ("7", "8"))),
-    ("first_frame_not_1", lambda rows: without(rows, lambda r: player(r) and r["frame_id"] == "1")),
-    ("frame_counts_differ", lambda rows: without(rows, lambda r: player(r) and int(r["frame_id"]) > 22)),
-    ("several_targeted_receivers", lambda rows: changed(rows, player, player_role="Targeted Receiver")),
-    ("no_targeted_receiver", lambda rows: changed(rows, lambda r: player(r, 0), player_role="Other Route Runner")),
-    ("several_passers", lambda rows: changed(rows, player, player_role="Passer")),
-    ("num_frames_output_varies", vary("num_frames_output", "7")),
-    ("ball_land_x_varies", vary("ball_land_x", "61")),
-    ("ball_land_y_varies", vary("ball_land_y", "21")),
-    ("absolute_yardline_number_varies", vary("absolute_yardline_number", "41")),
-    ("player_role_varies", vary("player_role", "Passer")),
-    ("player_to_predict_varies", vary("player_to_predict", "True")),
-    ("player_position_varies", vary("player_position", "WR")),
-    ("player_name_varies", vary("player_name", "NA")),
-    ("player_height_varies", vary("player_height", "6-2")),
-    ("player_weight_varies", vary("player_weight", "NA")),
-    ("play_direction_varies", vary("play_direction", "left")),
-    ("player_without_output", lambda rows: changed(rows, player, player_to_predict="True")),
-    ("output_of_unflagged_player", lambda rows: changed(rows, lambda r: player(r, 0), player_to_predict="False")),
-    ("num_frames_output_mismatch", lambda rows: changed(rows, first_play, num_frames_output="8")),
-    ("too_many_players", crowd),
-    ("game_of_another_week", later),
-]
-
-
-@pytest.mark.parametrize(("rule", "damage"), INPUT_DAMAGE)
-def test_what_is_wrong_between_rows_is_found_and_no_row_is_lost(
-    tmp_path: Path, rule: str, damage: Callable[[list[Row]], list[Row]]
-) -> None:
-    rows = damage(input_rows())
-    outputs = output_rows()
-    if rule == "game_of_another_week":
-        outputs = later(outputs)
-    counts = processed(tmp_path, rows, outputs)
-    assert counts["findings"] == {rule: 1}
-    assert counts["quarantined"] == {}
-    assert len(pl.read_parquet(tmp_path / "tracking.parquet")) == len(rows)
-    sample = json.loads((tmp_path / "findings.json").read_text())["samples"][rule][0]
-    assert sample["line"] >= 2
-    assert sample["file"] in ("input_2023_w01.csv", "output_2023_w01.csv")
-
-
-OUTPUT_DAMAGE: list[tuple[str, Callable[[list[Row]], list[Row]]]] = [
-    ("output_frame_gap", lambda rows: without(rows, lambda r: player(r, 0) and r["frame_id"] == "3")),
-    ("output_first_frame_not_1", lambda rows: without(rows, lambda r: player(r, 0) and r["frame_id"] == "1")),
-    ("player_without_output", lambda rows: without(rows, lambda r: player(r, 0))),
-    ("play_without_output", lambda rows: without(rows, lambda r: player(r, 0) or player(r, 3))),
-    ("num_frames_output_mismatch", lambda rows: without(rows, lambda r: player(r, 0) and r["frame_id"] == "6")),
-    ("jump_at_throw", lambda rows: changed(rows, lambda r: player(r, 0) and r["frame_id"] == "1", y="15")),
-]
-
-
-@pytest.mark.parametrize(("rule", "damage"), OUTPUT_DAMAGE)
-def test_what_is_wrong_with_outputs_is_found(
-    tmp_path: Path, rule: str, damage: Callable[[list[Row]], list[Row]]
-) -> None:
-    assert processed(tmp_path, None, damage(output_rows()))["findings"] == {rule: 1}
-
-
-def test_a_jump_out_and_back(tmp_path: Path) -> None:
-    rows = changed(input_rows(), lambda r: player(r) and r["frame_id"] == "9", y="40")
-    assert processed(tmp_path, rows)["findings"] == {"position_jump": 2}
-
-
-def test_every_rule_is_tested() -> None:
-    tested = {rule for rule, *_ in (*VALUES, *INPUT_DAMAGE, *OUTPUT_DAMAGE)} | {
+def test_every_rule_of_rows_is_tested() -> None:
+    tested = {rule for rule, *_ in VALUES} | {
         "field_count",
         "duplicate_frame",
         "conflicting_frame",
         "output_without_input_play",
         "output_without_input_player",
         "output_of_quarantined_play",
-        "position_jump",
     }
-    # A side always varies with a role or against it, so it cannot vary alone: the row rule finds it first.
-    assert set(ROW_RULES) | set(RULES) == tested | {"player_side_varies"}
-
-
-def test_most_plays_damaged_fails_the_week(tmp_path: Path) -> None:
-    report = process_week(*write_week(tmp_path, changed(input_rows(), lambda r: True, num_frames_output="8")), tmp_path)
-    share = next(check for check in report.checks if check.name == "damaged_plays_share")
-    assert share.blocking
-    assert not share.passed
-    assert share.failed == 4
-
-
-def test_weeks_of_the_calendar() -> None:
-    assert week_dates(2023, 1)[0].isoformat() == "2023-09-05"
-    assert week_dates(2023, 1)[1].isoformat() == "2023-09-13"
-    # Super Bowls: 2020-02-02 was week 22 of 2019, 2024-02-11 of 2023
-    for season, day in ((2019, "2020-02-02"), (2023, "2024-02-11")):
-        first, last = (date.isoformat() for date in week_dates(season, 22))
-        assert first <= day <= last
+    assert set(ROW_RULES) == tested
 
 
 # -- generated and real weeks ------------------------------------------------------------------------------
@@ -525,39 +395,6 @@ def test_output_files_of_the_competition_keep_the_rules(real_data: Path) -> None
         assert sift_table(table, OUTPUT, None, plays.FRAME_KEY).rules == {}
         rows += len(table.frame)
     assert rows == 430_955
-
-
-# -- shift -------------------------------------------------------------------------------------------------
-
-
-def test_weeks_of_one_kind_do_not_shift_and_changed_ones_do(tmp_path: Path) -> None:
-    generate(tmp_path, weeks=4, plays_per_week=60, seed=1)
-    summaries, tables = [], []
-    for week in (1, 2, 3, 4):
-        train = tmp_path / "train"
-        paths = (train / f"input_2023_w{week:02d}.csv", train / f"output_2023_w{week:02d}.csv")
-        summaries.append(process_week(*paths, tmp_path).summary)
-        tables.append([pl.read_parquet(tmp_path / f"{name}.parquet") for name in ("tracking", "targets")])
-    for index, summary in enumerate(summaries):
-        assert shift(summary, summaries[:index] + summaries[index + 1 :]).passed
-    tracking, targets = tables[0]
-    slow = summarise(tracking.with_columns(pl.col("s") * 0.5, pl.col("num_frames_output") + 9), targets)
-    result = shift(slow, summaries[1:])
-    assert not result.passed
-    assert not result.blocking
-    assert set(result.rules) == {"frames_to_predict_shifted", "mean_speed_at_throw_yards_per_s_shifted"}
-    assert shift(slow, []).passed
-
-
-def test_chance_alone_rarely_counts_as_shift() -> None:
-    generator = np.random.default_rng(0)
-    shares = np.array([0.1, 0.3, 0.4, 0.15, 0.05])
-    weeks = generator.multinomial(12, shares, 400)
-    others = generator.multinomial(200, shares, 400)
-    over = [index > limit for index, limit in (psi(list(w), list(o)) for w, o in zip(weeks, others, strict=True))]
-    assert np.mean(over) <= 0.005
-    index, limit = psi([0, 0, 10, 90, 100], [20, 60, 80, 30, 10])
-    assert index > limit
 
 
 def test_the_columns_are_those_of_the_competition() -> None:
