@@ -141,9 +141,14 @@ def _training(evaluation: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
             f"The weights in this model were fitted on {fit['plays']:,} plays of {fit['games']:,} games; they are "
             "those of the epoch that was best on the validation games"
         )
+    searched = (
+        " The settings were searched on folds of these same games, so figures by folds are slightly too good."
+        if any(item["asset"] == "nfl/tuning" for item in facts.get("data", []))
+        else ""
+    )
     return f"""## Training
 
-AdamW with linear warm-up. {how}.
+AdamW with linear warm-up. {how}.{searched}
 Lengths, speeds and times are divided by fixed scales, so no statistic of the data is part of the model. Training plays
 are varied as the settings of `data` say: mirrored along the field, turned about the landing point, started a few frames
 before the throw, measured with noise. `training.weight_averaging` publishes an average over the last steps.

@@ -1,4 +1,5 @@
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from sport_assets.nfl.baselines import BASELINES
 from sport_assets.nfl.plots import NAMES
 from sport_assets_tests.nfl.conftest import Chain
 
-FACTS = {
+FACTS: dict[str, Any] = {
     "partition": "production|0",
     "checkpoint": "a" * 64,
     "evaluation": "b" * 64,
@@ -23,11 +24,11 @@ FACTS = {
 }
 
 
-def write(chain: Chain, evaluation: Path, out: Path) -> str:
+def write(chain: Chain, evaluation: Path, out: Path, facts: Mapping[str, Any] = FACTS) -> str:
     exported = out / "exported"
     exported.mkdir()
     (exported / "model.onnx").write_bytes(b"")
-    return card.card(checkpoint=chain.checkpoint, evaluation=evaluation, exported=exported, facts=FACTS, out=out)
+    return card.card(checkpoint=chain.checkpoint, evaluation=evaluation, exported=exported, facts=facts, out=out)
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +76,16 @@ def test_a_card_by_folds_tells_them_from_the_final_fit(written_by_folds: tuple[s
     side = report["held_out_side"]
     assert f"{side['metrics']['full']['ade']['value']:.3f}" in text
     assert f"these {side['samples']['plays']} plays of {side['samples']['games']} games alone" in text
+
+
+def test_the_card_says_where_settings_were_searched(
+    folded: Chain, evaluated_by_folds: Path, written_by_folds: tuple[str, dict[str, Any]], tmp_path: Path
+) -> None:
+    said = "searched on folds of these same games, so figures by folds are slightly too good"
+    found = {"asset": "nfl/tuning", "partition": None, "version": "1" * 64}
+    text = write(folded, evaluated_by_folds, tmp_path, {**FACTS, "data": [*FACTS["data"], found]})
+    assert said in text and "| `nfl/tuning` |  | `111111111111` |" in text
+    assert said not in written_by_folds[0]
 
 
 def test_uncertainty_and_coverage_stand_in_the_card(written_by_folds: tuple[str, dict[str, Any]]) -> None:
