@@ -5,7 +5,7 @@ Belongs here: putting the commands together. Must not come here: work; each comm
 
 import typer
 
-from sport_assets.cli import building, ledger, nfl  # noqa: F401 - a line's commands join their groups by themselves
+from sport_assets.cli import audit, building, ledger, nfl  # noqa: F401 - a line's commands join their groups by themselves
 from sport_assets.cli.groups import predict_app, sample_app, tune_app
 
 app = typer.Typer(
@@ -15,6 +15,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(building.app)
+app.add_typer(audit.app)
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(sample_app, name="sample-data")
 app.add_typer(predict_app, name="predict")

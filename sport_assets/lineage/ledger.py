@@ -182,7 +182,7 @@ class Ledger(Lookup):
         query = sa.select(RAW_DIGESTS.c.sha256).where(
             RAW_DIGESTS.c.path == path, *(RAW_DIGESTS.c[name] == value for name, value in file_traits(stat).items())
         )
-        with self._reading() as connection:
+        with self.reading() as connection:
             return connection.execute(query).scalar_one_or_none()
 
     def keep_raw_digest(self, path: str, stat: os.stat_result, sha256: str) -> None:
@@ -282,7 +282,7 @@ class Ledger(Lookup):
             return self._reconcile(connection, set_aside=True)
 
     def _counts_agree(self) -> bool:
-        with self._reading() as connection:
+        with self.reading() as connection:
             entered = connection.execute(sa.select(sa.func.count()).select_from(ENTRIES)).scalar_one()
         return bool(entered == sum(len(os.listdir(year)) for year in self._years()))
 

@@ -45,7 +45,7 @@ class Lookup:
 
     def head(self) -> Head:
         """The end of the chain."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             return self._head(connection)
 
     def event(self, record_id: str) -> Event:
@@ -72,7 +72,7 @@ class Lookup:
         """Rows of ``ENTRIES`` in the order of the chain."""
         order = ENTRIES.c.seq.desc() if newest_first else ENTRIES.c.seq
         query = sa.select(ENTRIES).where(*conditions).order_by(order).limit(limit)
-        with self._reading() as connection:
+        with self.reading() as connection:
             return list(connection.execute(query))
 
     def latest(self, key: str, partition: str | None) -> Materialization | None:
@@ -90,7 +90,7 @@ class Lookup:
     def partitions(self, key: str) -> list[str | None]:
         """Partitions of ``key`` that were ever published, sorted."""
         query = sa.select(ENTRIES.c.partition).where(ENTRIES.c.key == key, ENTRIES.c.kind.in_(MADE)).distinct()
-        with self._reading() as connection:
+        with self.reading() as connection:
             return sorted(connection.execute(query).scalars(), key=lambda partition: partition or "")
 
     def about(self, record_id: str) -> list[Event]:
@@ -123,7 +123,7 @@ class Lookup:
             .where(ROWS.c.columns == columns, ROWS.c.value == value)
             .order_by(ENTRIES.c.seq, ROWS.c.side)
         )
-        with self._reading() as connection:
+        with self.reading() as connection:
             hits = [RowHit(found, found.side) for found in connection.execute(query)]
         if not hits and columns not in self.row_columns():
             raise KeyError(columns)
@@ -135,25 +135,26 @@ class Lookup:
         query = sa.select(ROWS.c.side).where(
             ROWS.c.columns == columns, ROWS.c.value == value, ROWS.c.row_index == row_index
         )
-        with self._reading() as connection:
+        with self.reading() as connection:
             return row_index is not None and connection.execute(query.limit(1)).first() is not None
 
     def row_columns(self) -> list[str]:
         """The columns, comma-joined where several go together, by which rows can be looked up."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             return sorted(connection.execute(sa.select(ROWS.c.columns).distinct()).scalars())
 
     def _entries_in(self, column: sa.Column[Any], values: Iterable[str]) -> list[sa.Row[Any]]:
         wanted_values = sorted(set(values))
         rows: list[sa.Row[Any]] = []
-        with self._reading() as connection:
+        with self.reading() as connection:
             for start in range(0, len(wanted_values), _AT_A_TIME):
                 part = wanted_values[start : start + _AT_A_TIME]
                 rows += connection.execute(sa.select(ENTRIES).where(column.in_(part)))
         return sorted(rows, key=lambda row: row.seq)
 
     @contextmanager
-    def _reading(self) -> Iterator[sa.Connection]:
+    def reading(self) -> Iterator[sa.Connection]:
+        """A connection to ask the index's tables with."""
         with self._engine.connect() as connection:
             yield connection
 

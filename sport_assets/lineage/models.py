@@ -71,8 +71,8 @@ def _by_file(ledger: Lookup, path: Path) -> Materialization:
     rows = ledger.entries(ENTRIES.c.seq.in_(holding), ENTRIES.c.kind.in_(MADE))
     if not rows:
         raise LineageError(
-            f"{path}: no version in {ledger.home.root} has a file of this content (SHA-256 {sha256}). It was altered, or "
-            "made in another home: set SPORT_ASSETS_HOME to that one."
+            f"{path}: no version in {ledger.home.root} has a file of this content (SHA-256 {sha256}). It was altered, "
+            "or made in another home: set SPORT_ASSETS_HOME to that one."
         )
     # a file that several assets share is the first one's own
     own = [row for row in rows if row.key == rows[0].key]

@@ -1,0 +1,242 @@
+"""The way forward: what a raw file, a partition, a version or a set of rows went into.
+
+Belongs here: which materializations hold or stand on something. Must not come here: the way back (``chain``), doing
+something about it (``withdraw``, orchestration).
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import sqlalchemy as sa
+
+from sport_assets.audit.chain import name_of
+from sport_assets.lineage.digest import sha256_file
+from sport_assets.lineage.errors import LineageError
+from sport_assets.lineage.index import ENTRIES, FILES, INPUTS, ROWS
+from sport_assets.lineage.lookup import MADE, Lookup
+from sport_assets.lineage.models import find_record
+from sport_assets.lineage.row_index import wanted
+
+_AT_A_TIME = 10_000
+MODEL_ASSETS = ("exported_model", "model_card")
+
+
+class Made(NamedTuple):
+    """A materialization by name."""
+
+    record: str
+    key: str
+    partition: str | None
+    version: str
+    at: str
+    row_index: str | None
+
+    @property
+    def name(self) -> str:
+        """Asset and partition."""
+        return name_of(self.key, self.partition)
+
+
+@dataclass(frozen=True)
+class Affected:
+    """A materialization that holds the subject itself, or stands on it.
+
+    ``sides``: where a row index tells, on which side the rows are (train, test …). ``newest``: it is what its partition
+    gives today.
+    """
+
+    made: Made
+    how: Literal["holds", "stands on"]
+    sides: tuple[str, ...]
+    newest: bool
+
+    @property
+    def is_model(self) -> bool:
+        """An exported model or a model card."""
+        return self.made.key.rsplit("/", 1)[-1] in MODEL_ASSETS
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What was asked about: a text for people, the records that hold it, and the rows, if it is rows."""
+
+    text: str
+    holders: Mapping[str, tuple[str, ...]]
+    """Sides by record id."""
+    rows: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class Impact:
+    """All that a subject went into, in the order of the records."""
+
+    subject: Subject
+    affected: tuple[Affected, ...]
+
+    @property
+    def models(self) -> list[Affected]:
+        """Exported models and cards."""
+        return [one for one in self.affected if one.is_model]
+
+    @property
+    def current(self) -> list[Affected]:
+        """What is the newest of its partition: this is what would have to be made again."""
+        return [one for one in self.affected if one.newest]
+
+    def to_json(self) -> dict[str, Any]:
+        """As ``sport-assets impact --json`` prints it."""
+        return {
+            "subject": self.subject.text,
+            "rows": dict(self.subject.rows) if self.subject.rows else None,
+            "affected": [
+                {
+                    "name": one.made.name,
+                    "asset": one.made.key,
+                    "partition": one.made.partition,
+                    "version": one.made.version,
+                    "record": one.made.record,
+                    "at": one.made.at,
+                    "how": one.how,
+                    "sides": list(one.sides),
+                    "newest": one.newest,
+                    "model": one.is_model,
+                }
+                for one in self.affected
+            ],
+        }
+
+
+def subject_of_rows(ledger: Lookup, rows: Mapping[str, str], key: str | None = None) -> Subject:
+    """The rows in which every column has this value (of one asset where ``key`` is given).
+
+    Raises ``LineageError`` when no row index has these columns together.
+    """
+    text = " and ".join(f"{name}={value}" for name, value in sorted(rows.items()))
+    try:
+        hits = ledger.rows_with(rows)
+    except KeyError as error:
+        known = "; ".join(columns.replace(",", " with ") for columns in ledger.row_columns()) or "none yet"
+        raise LineageError(
+            f"rows cannot be looked up by {' with '.join(sorted(rows))}; they can by: {known}"
+        ) from error
+    holders: dict[str, tuple[str, ...]] = {}
+    for hit in hits:
+        if key in (None, hit.entry.key):
+            holders[hit.entry.id] = (*holders.get(hit.entry.id, ()), *([hit.side] if hit.side else []))
+    return Subject(f"rows with {text}", holders, dict(rows))
+
+
+def subject_of(ledger: Lookup, text: str) -> Subject:
+    """A raw file (by path or digest), ``KEY``, ``KEY:PARTITION`` (all versions), or one version (folder, file, digest).
+
+    Raises ``LineageError`` when nothing of that name is known.
+    """
+    raw = _raw_digests(ledger, text)
+    if raw:
+        holders = _entries(ledger, ENTRIES.c.seq.in_(_files_of(raw)))
+        return Subject(f"raw file {text}", {made.record: () for made in holders})
+    key, _, partition = text.partition(":")
+    if "/" in key and not Path(text).exists():
+        conditions = [ENTRIES.c.key == key] + ([ENTRIES.c.partition == partition] if partition else [])
+        holders = _entries(ledger, *conditions)
+        if holders:
+            return Subject(text, {made.record: () for made in holders})
+    made = find_record(ledger, text)
+    same = _entries(ledger, ENTRIES.c.key == made.key, ENTRIES.c.version == made.version)
+    name = f"{name_of(made.key, made.partition)} version {made.version[:12]}"
+    return Subject(name, {one.record: () for one in same})
+
+
+def _raw_digests(ledger: Lookup, text: str) -> set[str]:
+    """Digests of the raw files that a path (on disk, or as recorded) or a digest means."""
+    path = Path(text)
+    asked = FILES.c.sha256 == sha256_file(path) if path.is_file() else FILES.c.path == text
+    if not path.is_file() and len(text) >= 8 and all(c in "0123456789abcdef" for c in text):
+        asked = FILES.c.sha256.startswith(text)
+    with ledger.reading() as connection:
+        return set(connection.execute(sa.select(FILES.c.sha256).where(FILES.c.raw.is_(True), asked)).scalars())
+
+
+def _files_of(digests: Iterable[str]) -> sa.Select[Any]:
+    return sa.select(FILES.c.seq).where(FILES.c.raw.is_(True), FILES.c.sha256.in_(sorted(digests)))
+
+
+def impact(ledger: Lookup, subject: Subject) -> Impact:
+    """Everything that holds the subject or stands on what holds it.
+
+    Of rows, what has a row index of the same columns in which they are not, does not hold them: they were quarantined,
+    or were not among what a training used. Nothing is said of what stands on that alone.
+    """
+    affected: dict[str, Made] = {}
+    waiting = set(subject.holders)
+    with ledger.reading() as connection:
+        affected |= {made.record: made for made in _by_ids(connection, waiting)}
+        while waiting:
+            readers = {made.record: made for made in _readers(connection, waiting)}
+            fresh = {record: made for record, made in readers.items() if record not in affected}
+            if subject.rows:
+                told = _has_index(connection, fresh.values(), subject.rows)
+                fresh = {record: made for record, made in fresh.items() if made.row_index not in told}
+            affected |= fresh
+            waiting = set(fresh)
+        newest = _newest(connection, {made.key for made in affected.values()})
+    return Impact(
+        subject,
+        tuple(
+            Affected(
+                made,
+                "holds" if made.record in subject.holders else "stands on",
+                subject.holders.get(made.record, ()),
+                made.record in newest,
+            )
+            for made in sorted(affected.values(), key=lambda made: made.record)
+        ),
+    )
+
+
+_COLUMNS = [ENTRIES.c.id, ENTRIES.c.key, ENTRIES.c.partition, ENTRIES.c.version, ENTRIES.c.at, ENTRIES.c.row_index]
+
+
+def _entries(ledger: Lookup, *conditions: sa.ColumnElement[bool]) -> list[Made]:
+    query = sa.select(*_COLUMNS).where(*conditions, ENTRIES.c.kind.in_(MADE)).order_by(ENTRIES.c.seq)
+    with ledger.reading() as connection:
+        return [Made(*row) for row in connection.execute(query)]
+
+
+def _by_ids(connection: sa.Connection, records: Iterable[str]) -> Iterator[Made]:
+    for part in _parts(records):
+        yield from (Made(*row) for row in connection.execute(sa.select(*_COLUMNS).where(ENTRIES.c.id.in_(part))))
+
+
+def _readers(connection: sa.Connection, records: Iterable[str]) -> Iterator[Made]:
+    """What read any of these, once each."""
+    for part in _parts(records):
+        query = sa.select(*_COLUMNS).join(INPUTS, INPUTS.c.seq == ENTRIES.c.seq).where(INPUTS.c.record.in_(part))
+        yield from (Made(*row) for row in connection.execute(query.distinct()))
+
+
+def _has_index(connection: sa.Connection, made: Iterable[Made], rows: Mapping[str, str]) -> set[str | None]:
+    """The row indexes that tell of these columns."""
+    columns, _ = wanted(rows)
+    found: set[str | None] = set()
+    for part in _parts({one.row_index for one in made if one.row_index is not None}):
+        query = sa.select(ROWS.c.row_index).where(ROWS.c.row_index.in_(part), ROWS.c.columns == columns)
+        found |= set(connection.execute(query.distinct()).scalars())
+    return found
+
+
+def _newest(connection: sa.Connection, keys: Iterable[str]) -> set[str]:
+    last = (
+        sa.select(sa.func.max(ENTRIES.c.seq))
+        .where(ENTRIES.c.key.in_(sorted(keys)), ENTRIES.c.kind.in_(MADE))
+        .group_by(ENTRIES.c.key, ENTRIES.c.partition)
+    )
+    return set(connection.execute(sa.select(ENTRIES.c.id).where(ENTRIES.c.seq.in_(last))).scalars())
+
+
+def _parts(values: Iterable[str]) -> Iterator[list[str]]:
+    ordered = sorted(values)
+    for start in range(0, len(ordered), _AT_A_TIME):
+        yield ordered[start : start + _AT_A_TIME]
