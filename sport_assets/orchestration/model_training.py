@@ -17,12 +17,13 @@ from pydantic import Field
 from sport_assets.lineage.checks import CheckResult
 from sport_assets.lineage.errors import LineageError
 from sport_assets.lineage.record import Input
+from sport_assets.lineage.row_index import load as load_row_index
 from sport_assets.orchestration.assets import asset
 from sport_assets.orchestration.checks import AssetChecks, Check
 from sport_assets.orchestration.launch import Training, train
 from sport_assets.orchestration.model_line import ModelLine, Stage, call, pictures
 from sport_assets.orchestration.recording import AssetRecord, LineageResource
-from sport_assets.orchestration.resources import GPU_POOL, Accelerator, Device, MlflowTracking
+from sport_assets.orchestration.resources import GPU_POOL, Accelerator, Device, DeviceConfig, MlflowTracking
 from sport_assets.training.errors import TrainingError
 from sport_assets.training.names import SPEC_FILE, TUNING_FILE
 from sport_assets.training.spec import SpecInput, TrainingSpec
@@ -31,22 +32,19 @@ from sport_assets.training.spec import SpecInput, TrainingSpec
 FOLD_FILES = ("weights.safetensors", "settings.json", SPEC_FILE, "curves.json", "curves.parquet", "curves.svg")
 
 
-class StageConfig(dg.Config):
+class StageConfig(DeviceConfig):
     """Settings of one training beyond its preset.
 
     ``overrides``: preset settings by dotted name (``training.max_epochs``), as JSON values or text. ``tuned``: version
     of the line's tuning whose settings stand between preset and overrides. ``resume_from``: version of a finished
-    checkpoint of this asset to continue; not where folds are trained, whose states are not kept. ``device``,
-    ``precision``, ``threads``: instead of the accelerator's. ``parallel``: trainings at a time where there are several,
-    else as many as there are cores, or one on a GPU; the result does not depend on it.
+    checkpoint of this asset to continue; not where folds are trained, whose states are not kept. ``parallel``:
+    trainings at a time where there are several, else as many as there are cores, or one on a GPU; the result does not
+    depend on it.
     """
 
     overrides: dict[str, Any] = Field(default_factory=dict)
     tuned: str | None = None
     resume_from: str | None = None
-    device: str | None = Field(None, pattern=r"^(auto|cpu|cuda(:\d+)?)$")
-    precision: str | None = Field(None, pattern="^(auto|32|bf16-mixed|16-mixed)$")
-    threads: int | None = Field(None, ge=1)
     parallel: int | None = Field(None, ge=1)
 
 
@@ -80,7 +78,7 @@ def stage_asset(model: ModelLine, stage: Stage) -> dg.AssetsDefinition:
             settings = _settings(model, record, config)
             read, folds = _read(model, stage, record, settings, config.resume_from)
             with (
-                accelerator.hold(config.device, settings["training"].get("devices", 1)) as device,
+                accelerator.hold(config, settings["training"].get("devices", 1)) as device,
                 mlflow.run(model.line) as run,
             ):
                 trainings = _trainings(model, stage, record, config, device, settings, read, folds)
@@ -92,7 +90,8 @@ def stage_asset(model: ModelLine, stage: Stage) -> dg.AssetsDefinition:
             for number, (folder, _) in enumerate(of_folds):
                 for name in FOLD_FILES:
                     shutil.copyfile(folder / name, record.output(f"{fold_name(number)}/{name}"))
-            facts = {"spec_digest": final.digest, "seed": final.seed, **reported, "fitted_on": _fitted_on(folds)}
+            _index(record, trainings, [report for _, report in (*of_folds, (result, reported))])
+            facts = {"spec_digest": final.digest, "settings": settings, "seed": final.seed, **reported, "fitted_on": _fitted_on(folds)}
             facts |= _fold_facts([report for _, report in of_folds])
             record.check(_finite_weights(record.folder))
             return record.publish(rows=reported.get("train_samples"), facts=facts, metadata=pictures(record.folder))
@@ -178,8 +177,8 @@ def _trainings(
         "seed": int(model.dimensions(partition).get("seed", "0")),
         "code_version": record.code_version,
         "device": device.name,
-        "precision": config.precision or device.precision,
-        "threads": config.threads or device.threads,
+        "precision": device.precision,
+        "threads": device.threads,
         # a digest may be given by its beginning; the trainer knows whole ones
         "resume_from": read[-1].ref.version if config.resume_from is not None else None,
     }
@@ -203,6 +202,15 @@ def _spec_input(model: ModelLine, stage: Stage, found: Input, part: str) -> Spec
         if not path.is_dir():
             raise LineageError(f"{ref.key}:{ref.partition} has no {path.name}: train it by folds as well")
     return SpecInput(key=ref.key, partition=ref.partition, version=ref.version, path=str(path))
+
+
+def _index(record: AssetRecord, trainings: Sequence[Training], reports: Sequence[dict[str, Any]]) -> None:
+    """Record what each training really read, as its own process saw it: ``train``, ``valid``, and by fold."""
+    for training, report in zip(trainings, reports, strict=True):
+        digest = report.pop("row_index", None)
+        if digest is not None:
+            part = training.spec.part
+            record.index(load_row_index(training.work, digest), part if part.startswith("fold:") else "")
 
 
 def _label(part: str, folds: int) -> str:

@@ -16,6 +16,7 @@ from typing import Any
 
 import dagster as dg
 from filelock import FileLock
+from pydantic import Field
 
 from sport_assets.lineage.home import Home
 
@@ -31,6 +32,14 @@ class Device:
     precision: str
 
 
+class DeviceConfig(dg.Config):
+    """Part of an asset's configuration: ``device``, ``precision`` and ``threads`` instead of the accelerator's."""
+
+    device: str | None = Field(None, pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+    precision: str | None = Field(None, pattern="^(auto|32|bf16-mixed|16-mixed)$")
+    threads: int | None = Field(None, ge=1)
+
+
 class Accelerator(dg.ConfigurableResource[Any]):
     """GPU or processor for training.
 
@@ -44,19 +53,19 @@ class Accelerator(dg.ConfigurableResource[Any]):
     threads: int = 1
 
     @contextmanager
-    def hold(self, device: str | None = None, count: int = 1) -> Iterator[Device]:
+    def hold(self, config: DeviceConfig, count: int = 1) -> Iterator[Device]:
         """The device, held for this training alone: a file lock per GPU stands behind Dagster's pool.
 
         ``count`` GPUs are held from the one that is named upwards, always in this order.
         """
-        name = resolve_device(device or self.device)
+        name = resolve_device(config.device or self.device)
         home = Home.from_environment()
         with ExitStack() as held:
             if name != "cpu":
                 first = int(name.removeprefix("cuda:"))
                 for number in range(first, first + count):
                     held.enter_context(FileLock(home.root / f"cuda-{number}.lock"))
-            yield Device(name, self.threads, self.precision)
+            yield Device(name, config.threads or self.threads, config.precision or self.precision)
 
 
 def resolve_device(wanted: str) -> str:

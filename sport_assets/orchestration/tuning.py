@@ -24,7 +24,7 @@ from sport_assets.orchestration.checks import AssetChecks, Check
 from sport_assets.orchestration.launch import Job, run_jobs
 from sport_assets.orchestration.model_line import ModelLine, call, pictures
 from sport_assets.orchestration.recording import AssetRecord, LineageResource
-from sport_assets.orchestration.resources import GPU_POOL, Accelerator, MlflowTracking
+from sport_assets.orchestration.resources import GPU_POOL, Accelerator, DeviceConfig, MlflowTracking
 from sport_assets.training.errors import EXIT_STOPPED, BadSpecError
 from sport_assets.training.names import TUNING_FILE
 from sport_assets.training.spec import SpecInput, TrainingSpec
@@ -37,15 +37,14 @@ NO_TEST_DATA = "no_test_data"
 BEATS_PRESET = "beats_preset"
 
 
-class TuningConfig(dg.Config):
+class TuningConfig(DeviceConfig):
     """What is searched, and how far.
 
     ``preset``: where the search starts from, else the line's own choice. ``trials``: finished trials in all; those of
     an earlier search over the same data and settings count. ``timeout_s``: seconds after which the search ends with
     what it has. ``seed``: of the proposals and of every training. ``folds``: of the data set's folds for tuning, so
     many from the first; else all. ``overrides``: settings fixed by hand, which are then not searched. ``space``: other
-    ranges than the line's, by dotted name, as ``{"kind": "log", "low": 1e-4, "high": 1e-2}``. ``device``,
-    ``precision``, ``threads``: instead of the accelerator's.
+    ranges than the line's, by dotted name, as ``{"kind": "log", "low": 1e-4, "high": 1e-2}``.
     """
 
     preset: str | None = None
@@ -55,9 +54,6 @@ class TuningConfig(dg.Config):
     folds: int | None = Field(None, ge=1)
     overrides: dict[str, Any] = Field(default_factory=dict)
     space: dict[str, Any] = Field(default_factory=dict)
-    device: str | None = Field(None, pattern=r"^(auto|cpu|cuda(:\d+)?)$")
-    precision: str | None = Field(None, pattern="^(auto|32|bf16-mixed|16-mixed)$")
-    threads: int | None = Field(None, ge=1)
 
 
 @dataclass(frozen=True)
@@ -122,7 +118,7 @@ def tuning_asset(model: ModelLine, tuning: Tuning) -> dg.AssetsDefinition:
             record.check(check)
             if not check.passed:
                 raise dg.Failure(description=f"nothing is searched: {check.summary()}")
-            with accelerator.hold(config.device) as device, mlflow.run(model.line) as run:
+            with accelerator.hold(config) as device, mlflow.run(model.line) as run:
                 spec = TrainingSpec.model_validate(
                     {
                         "line": model.line,
@@ -138,8 +134,8 @@ def tuning_asset(model: ModelLine, tuning: Tuning) -> dg.AssetsDefinition:
                         ],
                         "code_version": record.code_version,
                         "device": device.name,
-                        "precision": config.precision or device.precision,
-                        "threads": config.threads or device.threads,
+                        "precision": device.precision,
+                        "threads": device.threads,
                     }
                 )
                 record.ran_on(device.name, spec.threads, spec.seed)
