@@ -240,7 +240,7 @@ def _not_exact(chain: Chain) -> Iterator[Finding]:
 
 def _fitted_on_all(chain: Chain) -> Iterator[Finding]:
     for step in chain.steps:
-        if step.made.facts.get("folds"):
+        if "spec_digest" in step.made.facts and step.made.facts.get("folds"):
             yield Finding(
                 "final_fit",
                 "note",

@@ -65,8 +65,8 @@ def _show(content: dict[str, Any]) -> None:
     out.print(f"  version {model['version']}", highlight=False, soft_wrap=True)
     commit = made["git_commit"] or "unknown"
     out.print(
-        f"  made {made['at'][:19]} UTC by {made['user']} on {made['host']} ({made['device']}, {made['threads']} threads, "
-        f"Python {made['python']}), commit {commit[:12]}{' with uncommitted changes' if made['git_dirty'] else ''}",
+        f"  made {made['at'][:19]} UTC by {made['user']} on {made['host']} ({made['device']}, {made['threads']} "
+        f"threads, Python {made['python']}), commit {commit[:12]}{' with uncommitted changes' if made['git_dirty'] else ''}",
         highlight=False,
         soft_wrap=True,
     )
