@@ -57,7 +57,8 @@ class Mismatch:
 
     ``place`` is the file (or the place in the ledger); ``good_until`` the newest moment at which it was known to be
     good; ``changed_by`` the file's own change time, a hint: it cannot lie before the last change, but a copy sets it
-    anew. ``name`` and ``record`` say whose it is, ``models`` which exported models and model cards stand on it.
+    anew. ``name`` and ``record`` say whose it is (``records``: all
+    that say the same of it), ``models`` which exported models and model cards stand on it.
     An ``error`` is evidence that something was changed; a ``note`` is worth knowing, and no such evidence.
     """
 
@@ -71,6 +72,7 @@ class Mismatch:
     changed_by: datetime | None = None
     name: str | None = None
     record: str | None = None
+    records: Sequence[str] = ()
     models: Sequence[str] = ()
 
     @property
@@ -102,7 +104,7 @@ class Mismatch:
 
     def as_json(self) -> dict[str, Any]:
         """For scripts."""
-        return {**asdict(self), "models": list(self.models), "since": self.since}
+        return {**asdict(self), "records": list(self.records), "models": list(self.models), "since": self.since}
 
 
 def change_time(path: Path) -> datetime | None:
