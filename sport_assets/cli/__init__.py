@@ -5,7 +5,7 @@ Belongs here: putting the commands together. Must not come here: work; each comm
 
 import typer
 
-from sport_assets.cli import audit, building, ledger, nfl  # noqa: F401 - a line's commands join their groups by themselves
+from sport_assets.cli import audit, building, ledger, nfl, verify, reproduce
 from sport_assets.cli.groups import predict_app, sample_app, tune_app
 
 app = typer.Typer(
@@ -16,6 +16,8 @@ app = typer.Typer(
 )
 app.add_typer(building.app)
 app.add_typer(audit.app)
+app.add_typer(reproduce.app)
+app.add_typer(verify.app)
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(sample_app, name="sample-data")
 app.add_typer(predict_app, name="predict")

@@ -5,6 +5,7 @@ Belongs here: names and places of raw files. Must not come here: what is in them
 
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 SEASONS_VARIABLE = "SPORT_ASSETS_NFL_SEASONS"
@@ -33,6 +34,11 @@ def season_and_week(key: str) -> tuple[int, int]:
     """(season, week) of a partition key."""
     season, _, week = key.partition("-w")
     return int(season), int(week)
+
+
+def seasons_of(partitions: Iterable[str | None]) -> list[int]:
+    """The seasons of those partition keys that are weeks, sorted."""
+    return sorted({season_and_week(key)[0] for key in partitions if key is not None and re.match(WEEK_KEY, key)})
 
 
 def week_files(data: Path, key: str) -> list[str]:

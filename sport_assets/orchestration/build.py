@@ -4,7 +4,7 @@ Belongs here: the plan (which partitions, why) and running it so that Dagster's 
 what ``--set`` means (``build_settings``), how a command line looks (``cli``).
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -55,6 +55,7 @@ class Report:
 
 
 Observer = Callable[[Step, str, int, int], None]
+BUILD_TAGS = {"sport_assets/build": "true"}
 
 
 class Builder:
@@ -88,7 +89,7 @@ class Builder:
                         latest = lineage.ledger.latest(step.key, step.partition)
                         report.done.append(Done(step, "current", "", latest.version if latest else ""))
                         continue
-                    self._materialize(job, dagster, step)
+                    materialize(job, dagster, step, self._settings.given(step.key), BUILD_TAGS)
                     report.done.append(self._outcome(lineage, step, reason))
         finally:
             lineage.close()
@@ -214,27 +215,6 @@ class Builder:
                 return f"input {Step(ref.key, ref.partition)} is gone"
         return None
 
-    def _materialize(self, job: dg.JobDefinition, dagster: dg.DagsterInstance, step: Step) -> None:
-        key = dg.AssetKey(step.key.split("/"))
-        config = self._settings.given(step.key)
-        run_config: dict[str, Any] = {"loggers": {"console": {}}}
-        if config:
-            run_config["ops"] = {step.key.replace("/", "__"): {"config": config}}
-        try:
-            job.execute_in_process(
-                run_config=run_config,
-                instance=dagster,
-                partition_key=step.partition,
-                asset_selection=[key],
-                tags={"sport_assets/build": "true"},
-            )
-        except DagsterAssetCheckFailedError:
-            return  # published as rejected, which the outcome tells
-        except dg.Failure as failure:
-            raise BuildError(f"{step}: {failure.description}") from failure
-        except dg.DagsterError as error:
-            raise BuildError(f"{step}: {error.__cause__ or error}") from error
-
     def _outcome(self, lineage: Lineage, step: Step, reason: str) -> Done:
         latest = lineage.ledger.latest(step.key, step.partition)
         if latest is None:
@@ -249,3 +229,33 @@ class Builder:
                 f"sport-assets override {latest.id} {failed[0].name} --reason TEXT"
             )
         return Done(step, "made", reason, latest.version)
+
+
+def materialize(
+    job: dg.JobDefinition,
+    dagster: dg.DagsterInstance,
+    step: Step,
+    config: Mapping[str, Any] | None,
+    tags: Mapping[str, str],
+) -> None:
+    """Run one step as a Dagster run of its own. Raises ``BuildError`` with what the asset said when it fails.
+
+    One whose blocking check fails is no error here: it is published as rejected, which its record tells.
+    """
+    run_config: dict[str, Any] = {"loggers": {"console": {}}}
+    if config:
+        run_config["ops"] = {step.key.replace("/", "__"): {"config": dict(config)}}
+    try:
+        job.execute_in_process(
+            run_config=run_config,
+            instance=dagster,
+            partition_key=step.partition,
+            asset_selection=[dg.AssetKey(step.key.split("/"))],
+            tags=dict(tags),
+        )
+    except DagsterAssetCheckFailedError:
+        return
+    except dg.Failure as failure:
+        raise BuildError(f"{step}: {failure.description}") from failure
+    except dg.DagsterError as error:
+        raise BuildError(f"{step}: {error.__cause__ or error}") from error
