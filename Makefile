@@ -32,11 +32,13 @@ $(STAMP): pyproject.toml constraints.txt
 install: $(STAMP) ## create .venv, install the package and its tools, prepare the home folder
 	@$(BIN)/sport-assets init
 
-demo: install ## from two generated NFL weeks to an exported model and its card
+demo: install ## from two generated NFL weeks to an exported, audited and verified model
 	@if [ -e "$(SPORT_ASSETS_DATA)/nfl" ]; then echo "using the raw files in $(SPORT_ASSETS_DATA)/nfl"; \
 	else $(BIN)/sport-assets sample-data nfl --weeks 2 --plays-per-week 150; fi
-	@$(BIN)/sport-assets build nfl/model_card --partition 'sanity|0'
-	@echo; echo "Look at it in Dagster's UI:  make ui"
+	@$(BIN)/sport-assets build nfl/audit_page --partition 'sanity|0'
+	@echo; $(BIN)/sport-assets audit 'nfl/exported_model:sanity|0' --html audit.html
+	@echo; $(BIN)/sport-assets verify --all
+	@echo; echo "The audit page:              audit.html"; echo "Look at it in Dagster's UI:  make ui"
 
 test: install ## lint, types, import walls and all tests
 	@$(MAKE) --no-print-directory lint

@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGES = [
     "README.md",
     "docs/lineage.md",
+    "docs/audit.md",
     "docs/adding-a-line.md",
     "docs/troubleshooting.md",
     "docs/tuning.md",
