@@ -8,6 +8,7 @@ import time
 from collections.abc import Collection
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
@@ -83,7 +84,7 @@ def verify(
     With ``head``, all records are compared, and the chain with that head. Raises ``LineageError`` when there are no
     records, or when ``model`` cannot be found in them.
     """
-    started = time.perf_counter()
+    started, moment = time.perf_counter(), datetime.now(UTC)
     if not home.records.is_dir():
         raise LineageError(f"{home.root} has no records; is SPORT_ASSETS_HOME the right folder?")
     with ExitStack() as stack:
@@ -107,10 +108,10 @@ def verify(
         }
         found = [*chain.found, *check_versions(folders, digests, known)]
         if model is None:
-            found += unrecorded(store, {version.folder for version in folders})
+            found += unrecorded(store, {version.folder for version in folders}, moment)
         kept = index.kept_digests() if index is not None else {}
         found += check_raw(raw, home.data, digests, kept, whole=model is None)
-        found += check_row_indexes(home, chain.made, index, whole=model is None)
+        found += check_row_indexes(home, chain.made, index, before=moment if model is None else None)
         return Verification(
             mismatches=[_with_models(mismatch, chain) for mismatch in found],
             target=chain.target.name if chain.target is not None else None,
@@ -131,8 +132,10 @@ def _settled(
         before = traits(home.ledger)
         with ExitStack() as own:
             refused: list[Mismatch] = []
+            files = RecordFiles(home.records)  # before the ledger, which has an entry for each file that is whole
             index = _open(own, home, refused)
-            files = RecordFiles(home.records)
+            if index is not None:
+                files.look_again(row.file for row in index.rows)
             chain = _check_chain(home, files, index, model, head, progress)
             chain.found[:0] = refused
             writing = before != traits(home.ledger) or any(_is_young(each) for each in chain.found)

@@ -5,7 +5,8 @@ Belongs here: putting the commands together. Must not come here: work; each comm
 
 import typer
 
-from sport_assets.cli import audit, building, ledger, nfl, verify, reproduce
+# a line's commands join their groups by themselves
+from sport_assets.cli import audit, building, ledger, nfl, reproduce, verify  # noqa: F401
 from sport_assets.cli.groups import predict_app, sample_app, tune_app
 
 app = typer.Typer(

@@ -113,13 +113,22 @@ class RecordFiles:
         self._read: dict[str, RecordFile] = {}
         years = sorted(path for path in folder.iterdir() if path.is_dir() and path.name.isdigit())
         for path in (path for year in years for path in year.iterdir()):
-            name = f"{path.parent.name}/{path.name}"
-            number = number_of(name)
-            if number is None or not path.is_file():
-                self.strays.append(name)
-            else:
-                self.names.add(name)
-                self.numbered[number].append(name)
+            self._include(path)
+
+    def look_again(self, names: Iterable[str]) -> None:
+        """Take up files that were written since the folder was listed."""
+        for name in names:
+            if name not in self.names and (self.folder / name).is_file():
+                self._include(self.folder / name)
+
+    def _include(self, path: Path) -> None:
+        name = f"{path.parent.name}/{path.name}"
+        number = number_of(name)
+        if number is None or not path.is_file():
+            self.strays.append(name)
+        else:
+            self.names.add(name)
+            self.numbered[number].append(name)
 
     def read(self, name: str) -> RecordFile:
         """One file; without hash and event where it cannot be read."""

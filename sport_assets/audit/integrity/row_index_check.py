@@ -15,8 +15,12 @@ from sport_assets.lineage.digest import sha256_bytes
 from sport_assets.lineage.home import Home
 
 
-def check_row_indexes(home: Home, made: Iterable[Made], index: Snapshot | None, *, whole: bool) -> Iterator[Mismatch]:
-    """What is not as recorded; files that no record names as well when ``made`` is all there is (``whole``)."""
+def check_row_indexes(
+    home: Home, made: Iterable[Made], index: Snapshot | None, *, before: datetime | None
+) -> Iterator[Mismatch]:
+    """What is not as recorded. When ``made`` is all that there was at one moment (``before``), files that were there
+    then and that no record names as well.
+    """
     owners = {each.row_index: each for each in sorted(made, key=lambda each: each.record) if each.row_index}
     for digest, owner in sorted(owners.items()):
         path = row_index.index_path(home.records, digest)
@@ -30,13 +34,12 @@ def check_row_indexes(home: Home, made: Iterable[Made], index: Snapshot | None, 
             yield _of(owner, path, Kind.ROW_INDEX_ALTERED, "its bytes changed", digest, found)
         elif index is not None:
             yield from _entered(home, owner, path, data.decode(), index)
-    if whole and (home.records / row_index.ROWS_FOLDER).is_dir():
+    if before is not None and (home.records / row_index.ROWS_FOLDER).is_dir():
         for path in sorted((home.records / row_index.ROWS_FOLDER).iterdir()):
-            if path.stem not in owners or path.suffix != ".json":
+            changed = change_time(path)
+            if (path.stem not in owners or path.suffix != ".json") and changed is not None and changed < before:
                 said = "no record names it: left by a process that was killed before it recorded, or put there"
-                yield Mismatch(
-                    Kind.ROW_INDEX_UNRECORDED, str(path), said, severity="note", changed_by=change_time(path)
-                )
+                yield Mismatch(Kind.ROW_INDEX_UNRECORDED, str(path), said, severity="note", changed_by=changed)
 
 
 def _entered(home: Home, owner: Made, path: Path, text: str, index: Snapshot) -> Iterator[Mismatch]:

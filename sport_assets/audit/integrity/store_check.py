@@ -97,9 +97,12 @@ def check_versions(
             yield _of(version, Kind.FILE_WRITABLE, writable[0] if writable else "", said, note=True)
 
 
-def unrecorded(store: Store, folders: set[Path]) -> Iterator[Mismatch]:
-    """Folders and files in the store that no record names."""
-    for path in _foreign(store.root, folders):
+def unrecorded(store: Store, folders: set[Path], before: datetime) -> Iterator[Mismatch]:
+    """Folders and files in the store that no record names, and that were there before the records were read."""
+    for path in foreign(store.root, folders):
+        changed = change_time(path)
+        if changed is None or changed >= before:
+            continue
         is_version = _VERSION.fullmatch(path.name) is not None and path.is_dir()
         said = "no record names this version: left by a process that was killed before it recorded it, or put there"
         yield Mismatch(
@@ -107,7 +110,7 @@ def unrecorded(store: Store, folders: set[Path]) -> Iterator[Mismatch]:
             str(path),
             f"{said}; nothing reads it, and gc --apply frees it" if is_version else "no record names it",
             severity="note",
-            changed_by=change_time(path),
+            changed_by=changed,
         )
 
 
@@ -204,7 +207,7 @@ def _contents(folder: Path) -> dict[str, os.stat_result] | OSError | None:
     return found
 
 
-def _foreign(root: Path, recorded: set[Path]) -> Iterator[Path]:
+def foreign(root: Path, recorded: set[Path]) -> Iterator[Path]:
     """What lies in the store beside recorded versions and staging, not looking into versions."""
     waiting = [root] if root.is_dir() else []
     while waiting:

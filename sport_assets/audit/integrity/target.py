@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sport_assets.audit.integrity.snapshot import Snapshot
-from sport_assets.lineage.digest import sha256_file
+from sport_assets.lineage.digest import folder_files, sha256_file, version_of
 from sport_assets.lineage.errors import LineageError
 from sport_assets.lineage.home import Home
 from sport_assets.lineage.lookup import MADE
@@ -47,13 +47,18 @@ def _in_store(home: Home, index: Snapshot, path: Path) -> Any:
 
 
 def _by_content(index: Snapshot, path: Path) -> Any:
-    if not path.is_file():
-        raise LineageError(f"{path}: not a version folder of the store, and no file")
-    digest = sha256_file(path)
-    rows = index.publishing(digest)
+    """A file or folder that was copied elsewhere."""
+    if path.is_dir():
+        version = version_of(folder_files(path))
+        rows = [row for row in index.rows if row.kind in MADE and row.version == version]
+        said = f"{path}: no record names a version of this content ({version}): altered, or made elsewhere"
+    else:
+        digest = sha256_file(path)
+        rows = index.publishing(digest)
+        said = f"{path}: no record names a file with its SHA-256 {digest}: altered, or made elsewhere"
     if not rows:
-        raise LineageError(f"{path}: no record names a file with its SHA-256 {digest}: altered, or made elsewhere")
-    return rows[-1]
+        raise LineageError(said)
+    return [row for row in rows if row.key == rows[0].key][-1]  # a file that several share is the first one's own
 
 
 def _by_digest(index: Snapshot, digest: str) -> Any:
