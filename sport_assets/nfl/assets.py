@@ -117,6 +117,7 @@ def tracking(context: dg.AssetExecutionContext, lineage: LineageResource) -> dg.
         raw = record.read("nfl/raw_tracking")
         report = plays.process_week(raw.raw_path("input_*"), raw.raw_path("output_*"), record.folder)
         record.check(report.checks)
+        record.index(report.identifiers)
         record.quarantined(int(report.metadata["quarantined_rows"]))
         return record.publish(rows=int(report.metadata["clean_input_rows"]), facts=report.metadata)
 
@@ -136,6 +137,7 @@ def play_context(context: dg.AssetExecutionContext, lineage: LineageResource) ->
         raw = record.read("nfl/raw_supplementary")
         report = supplementary.process_context(raw.raw_path("supplementary_data*"), record.folder)
         record.check(report.checks)
+        record.index(report.identifiers)
         record.quarantined(int(report.metadata["quarantined_rows"]))
         return record.publish(rows=int(report.metadata["plays"]), facts=report.metadata)
 
@@ -157,6 +159,7 @@ def play_tensors(context: dg.AssetExecutionContext, lineage: LineageResource) ->
             title=context.partition_key,
         )
         record.check(report.checks)
+        record.index(report.identifiers)
         return record.publish(
             rows=int(report.metadata["plays"]), facts=report.metadata, metadata=pictures(record.folder)
         )
@@ -191,6 +194,7 @@ def split(context: dg.AssetExecutionContext, lineage: LineageResource, config: S
         tracked = {week: record.read("nfl/tracking", week).folder for week in present}
         report = dataset.write_split(tensors, tracked, record.folder, **config.model_dump())
         record.check(report.checks)
+        record.index(report.identifiers)
         return record.publish(rows=int(report.metadata["games"]), facts=report.metadata)
 
 

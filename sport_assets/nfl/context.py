@@ -11,7 +11,7 @@ a row nor changes one, so that nothing outside the allow-list can reach a model.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,11 @@ import polars as pl
 
 from sport_assets.lineage.checks import SAMPLE_ROWS, CheckResult
 from sport_assets.lineage.quarantine import Sifted, write_quarantine
+from sport_assets.lineage.row_index import RowIndex
 from sport_assets.lineage.table import Table
 from sport_assets.nfl.file_checks import FILE_CHECKS, file_results, unusable
 from sport_assets.nfl.findings import PLAY_KEY
+from sport_assets.nfl.identifiers import GAME, PLAY, of_table
 from sport_assets.nfl.labels import CHECK_NAME as LABELS_CHECK
 from sport_assets.nfl.labels import DESCRIPTION as LABELS_DESCRIPTION
 from sport_assets.nfl.labels import LABELS_FILE, coverage_labels
@@ -57,10 +59,11 @@ JOIN_CHECK = ("plays_have_context", "Every tracked play has a row of context. Wi
 
 @dataclass(frozen=True)
 class ContextReport:
-    """What is known about a supplementary file that was processed."""
+    """What is known about a supplementary file that was processed, and the games and plays in its clean table."""
 
     checks: tuple[CheckResult, ...]
     metadata: Mapping[str, int | float]
+    identifiers: RowIndex = field(default_factory=RowIndex)
 
 
 def read_context(path: Path) -> tuple[pl.DataFrame, Sifted, RawTable]:
@@ -120,7 +123,8 @@ def process_context(path: Path, out: Path) -> ContextReport:
         "quarantined_share": round(quarantined / rows, 6),
         **{f"coverage_{name}": share for name, share in labels_check.metadata.items() if name != "plays"},
     }
-    return ContextReport((*_checks(table, sifted, unused, quarantined, rows), labels_check), metadata)
+    checks = (*_checks(table, sifted, unused, quarantined, rows), labels_check)
+    return ContextReport(checks, metadata, of_table(context, GAME, PLAY))
 
 
 def join_check(plays: pl.DataFrame, context: pl.DataFrame) -> CheckResult:

@@ -5,7 +5,7 @@ Does not belong here: how features are computed (``features``), the rules of a s
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,10 @@ import numpy as np
 import polars as pl
 
 from sport_assets.lineage.checks import SAMPLE_ROWS, CheckResult
+from sport_assets.lineage.row_index import RowIndex
 from sport_assets.nfl import features, plots, shift
 from sport_assets.nfl.context import CONTEXT_FILE, JOIN_CHECK, join_check
+from sport_assets.nfl.identifiers import of_split, of_week
 from sport_assets.nfl.labels import LABELS_FILE
 from sport_assets.nfl.plays import SUMMARY_FILE, TARGETS_FILE, TRACKING_FILE
 from sport_assets.nfl.split import DEFAULT_FOLDS, LEAKAGE, leakage_check, make_split
@@ -40,10 +42,11 @@ SPLIT_CHECKS: dict[str, tuple[bool, str]] = {
 
 @dataclass(frozen=True)
 class DatasetReport:
-    """Checks, and numbers for people."""
+    """Checks, numbers for people, and what the rows are about."""
 
     checks: tuple[CheckResult, ...]
     metadata: Mapping[str, int | float]
+    identifiers: RowIndex = field(default_factory=RowIndex)
 
 
 def write_tensors(tracking: Path, context: Path, out: Path, *, title: str) -> DatasetReport:
@@ -69,7 +72,7 @@ def write_tensors(tracking: Path, context: Path, out: Path, *, title: str) -> Da
         "target_frames": len(tensors.target),
         "plays_with_coverage": int((tensors.coverage != UNKNOWN_COVERAGE).sum()),
     }
-    return DatasetReport(checks, metadata)
+    return DatasetReport(checks, metadata, of_week(tensors))
 
 
 def write_split(
@@ -95,7 +98,8 @@ def write_split(
         "folds": len(made.folds),
         "tuning_folds": len(made.tuning_folds),
     }
-    return DatasetReport((leakage_check(made, games, name=NO_LEAKAGE), shift_of_weeks(summaries)), metadata)
+    checks = (leakage_check(made, games, name=NO_LEAKAGE), shift_of_weeks(summaries))
+    return DatasetReport(checks, metadata, of_split(made))
 
 
 def games_of(weeks: Mapping[str, PlayTensors]) -> pl.DataFrame:

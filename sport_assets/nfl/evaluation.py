@@ -17,9 +17,11 @@ import numpy as np
 import polars as pl
 
 from sport_assets.lineage.checks import SAMPLE_ROWS, CheckResult
+from sport_assets.lineage.row_index import RowIndex
 from sport_assets.nfl import distribution, plots, plots_distribution, report
 from sport_assets.nfl.baselines import BASELINES, Batch
 from sport_assets.nfl.held_out import HeldOut, held_out, method, plays_by_length, torch_forecast
+from sport_assets.nfl.identifiers import of_plays
 from sport_assets.nfl.measuring import HORIZONS, Measured, measure
 from sport_assets.nfl.predict import rows_to_predict
 from sport_assets.nfl.schemas import PREDICTIONS_FILE
@@ -35,14 +37,14 @@ RESAMPLES = 2000
 
 def evaluate(
     checkpoint: Path, split: Path, samples: Mapping[str, Path], out: Path, *, resamples: int = RESAMPLES
-) -> tuple[dict[str, Any], list[CheckResult]]:
+) -> tuple[dict[str, Any], list[CheckResult], RowIndex]:
     """Evaluate a checkpoint folder over the weeks `samples` (folders) as `data.evaluate_by` of its settings says.
 
     `holdout`: its weights on the test side of `split` (file). `folds`: every game by the weights of the fold that
     never saw it, and besides the same forecasts on the test side alone, which no tuning has seen.
     Writes to `out`: evaluation.json, predictions.parquet (original coordinates), error_by_horizon.png and
     play_best.png, play_median.png, play_worst.png; reliability.png for a model with modes. Returns facts (numbers by
-    name) and the checks. Raises BadSpecError where there is no play to judge by, LeakageError where weights would be
+    name), the checks, and the games and plays that were measured (`test`, or `test fold:0` …). Raises BadSpecError where there is no play to judge by, LeakageError where weights would be
     judged by a game that they saw.
     """
     from sport_assets.nfl.models import tensors_path
@@ -61,7 +63,9 @@ def evaluate(
     write_json(out / "evaluation.json", found)
     predictions(measured).write_parquet(out / PREDICTIONS_FILE, statistics=True)
     draw(parts, measured, found, out)
-    return report.facts(found), [beats_baselines(found), regions_calibrated(found)]
+    sides = ("test",) if how == "holdout" else tuple(f"test fold:{number}" for number in range(len(parts)))
+    judged_by = of_plays({side: one.plays for side, one in zip(sides, each, strict=True)})
+    return report.facts(found), [beats_baselines(found), regions_calibrated(found)], judged_by
 
 
 def run(parts: list[HeldOut], weeks: Mapping[str, PlayTensors]) -> list[Measured]:

@@ -21,6 +21,7 @@ from sport_assets.nfl import losses
 from sport_assets.nfl.augmentation import vary
 from sport_assets.nfl.baselines import FRAME_SECONDS
 from sport_assets.nfl.batches import PlaySource
+from sport_assets.nfl.identifiers import of_plays
 from sport_assets.nfl.metrics import MISS_YARDS
 from sport_assets.nfl.network import Forecast, TrajectoryNetwork
 from sport_assets.nfl.settings import DataSettings, ModelSettings
@@ -226,8 +227,12 @@ def build(spec: TrainingSpec) -> TrainingJob:
     valid = None if absent else plays_of(tensors, valid_games, f"the validation side of {spec.part!r}")
     module = TrajectoryModule(model, data)
     module.knows_labels(*(0 if side is None else int((side.coverage >= 0).sum()) for side in (train, valid)))
-    source = PlaySource(train, mirrored=data.mirror, earlier_starts_frames=data.earlier_starts_frames)
-    return TrainingJob(module, TorchPlays(source), None if valid is None else TorchPlays(PlaySource(valid)))
+    learning = PlaySource(train, mirrored=data.mirror, earlier_starts_frames=data.earlier_starts_frames)
+    judging = None if valid is None else PlaySource(valid)
+    read = {"train": learning.tensors} | ({"valid": judging.tensors} if judging is not None else {})
+    return TrainingJob(
+        module, TorchPlays(learning), None if judging is None else TorchPlays(judging), identifiers=of_plays(read)
+    )
 
 
 def games_of(split: Split, part: str) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,11 @@ import polars as pl
 
 from sport_assets.lineage.checks import CheckResult
 from sport_assets.lineage.quarantine import write_quarantine
+from sport_assets.lineage.row_index import RowIndex
 from sport_assets.nfl import findings
 from sport_assets.nfl.file_checks import unusable
 from sport_assets.nfl.findings import PLAY_KEY, PLAYER_KEY
+from sport_assets.nfl.identifiers import GAME, PLAY, PLAYER, of_table
 from sport_assets.nfl.raw_tables import FIRST_LINE, RawFileError, RawTable, failure_rows, read_table, sift_table
 from sport_assets.nfl.schemas import FIELD_LENGTH_YARDS, FIELD_WIDTH_YARDS, INPUT, MAX_FRAMES, OUTPUT, ROLES, SIDES
 from sport_assets.nfl.shift import summarise
@@ -60,6 +62,8 @@ class WeekReport:
     """Numbers for people: rows, plays, games, players, quarantined rows, findings, ..."""
     summary: Mapping[str, Any]
     """Distributions of the week, for ``shift.shift``; also in summary.json. Empty for a week that cannot be used."""
+    identifiers: RowIndex = field(default_factory=RowIndex)
+    """The games, plays and players in the clean table."""
 
 
 def read_week(input_path: Path, output_path: Path | None = None) -> RawWeek:
@@ -191,7 +195,7 @@ def process_week(input_path: Path, output_path: Path, out: Path) -> WeekReport:
         "plays_with_findings": damaged,
     }
     checks = week_checks(week, clean, found, quarantined, rows, plays, damaged)
-    return WeekReport(tuple(checks), metadata, summary)
+    return WeekReport(tuple(checks), metadata, summary, of_table(tracking, GAME, PLAY, PLAYER))
 
 
 # -- parts -------------------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from sport_assets.orchestration.checks import AssetChecks, Check
 from sport_assets.orchestration.model_line import ModelLine, call, pictures
 from sport_assets.orchestration.model_training import stage_asset
 from sport_assets.orchestration.recording import AssetRecord, LineageResource
+from sport_assets.orchestration.leakage import NO_EVALUATION_DATA, judged_fairly
 from sport_assets.orchestration.resources import MlflowTracking
 from sport_assets.training.names import BEATS_BASELINES, PARITY, SPLIT_FILE
 
@@ -45,6 +46,7 @@ def _after_training(model: ModelLine) -> list[dg.AssetsDefinition]:
                 *model.evaluation_checks,
             ]
         ),
+                NO_EVALUATION_DATA,
         kinds=set(model.kinds),
         column_schema=model.evaluation_columns,
         code=[model.evaluate],
@@ -52,7 +54,9 @@ def _after_training(model: ModelLine) -> list[dg.AssetsDefinition]:
     def evaluation(context: dg.AssetExecutionContext, lineage: LineageResource) -> dg.MaterializeResult:
         with lineage.record(context) as record:
             checkpoint = record.read(f"{model.line}/{last}")
-            facts, results = call(model.evaluate, **_folders(model, record, checkpoint), out=record.folder)
+            facts, results, measured = call(model.evaluate, **_folders(model, record, checkpoint), out=record.folder)
+            record.index(measured)
+            record.check(judged_fairly(record.inner.lineage, checkpoint.ref.record, measured))
             lenient = model.may_lose(model.dimensions(context.partition_key))
             record.check(_soften(results, BEATS_BASELINES, lenient))
             if model.evaluation_table is not None:

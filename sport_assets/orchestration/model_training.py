@@ -91,7 +91,13 @@ def stage_asset(model: ModelLine, stage: Stage) -> dg.AssetsDefinition:
                 for name in FOLD_FILES:
                     shutil.copyfile(folder / name, record.output(f"{fold_name(number)}/{name}"))
             _index(record, trainings, [report for _, report in (*of_folds, (result, reported))])
-            facts = {"spec_digest": final.digest, "settings": settings, "seed": final.seed, **reported, "fitted_on": _fitted_on(folds)}
+            facts = {
+                "spec_digest": final.digest,
+                "settings": settings,
+                "seed": final.seed,
+                **reported,
+                "fitted_on": _fitted_on(folds),
+            }
             facts |= _fold_facts([report for _, report in of_folds])
             record.check(_finite_weights(record.folder))
             return record.publish(rows=reported.get("train_samples"), facts=facts, metadata=pictures(record.folder))

@@ -15,6 +15,7 @@ from sport_assets.lineage.checks import CheckResult
 from sport_assets.lineage.errors import LineageError
 from sport_assets.lineage.home import Home
 from sport_assets.lineage.record import Lineage, Record
+from sport_assets.lineage.row_index import Identifiers, RowIndex
 from sport_assets.orchestration.checks import AssetChecks, shown
 
 # The run's tag that names the machine it works on.
@@ -68,6 +69,11 @@ class AssetRecord:
     def ran_on(self, device: str, threads: int, seed: int) -> None:
         """Say what the work runs on, where it is not this process."""
         self.inner.device, self.inner.threads, self.inner.seed = device, threads, seed
+
+    def index(self, rows: RowIndex | Iterable[Identifiers], part: str = "") -> None:
+        """Say what the rows are about; ``part`` (``fold:0``) is put behind the name of each side."""
+        for found in rows.identifiers() if isinstance(rows, RowIndex) else rows:
+            self.inner.index_rows(found.columns, found.rows, f"{found.side} {part}".strip())
 
     @property
     def published_folder(self) -> Path:

@@ -18,6 +18,7 @@ from typing import Any, Literal
 import pytorch_lightning as pl
 import torch
 
+from sport_assets.lineage.row_index import save as save_row_index
 from sport_assets.training.averaging import WeightAveraging, averaged
 from sport_assets.training.checkpoints import (
     LAST_WEIGHTS,
@@ -221,6 +222,8 @@ def fit(
     }
     if not trainer.is_global_zero:
         return Fitted({}, report)
+    # in the working folder, not among the files: the same weights have the same files, whatever else is said of them
+    report["row_index"] = None if job.identifiers is None else save_row_index(work, job.identifiers)
     return Fitted(_result_files(spec, work, monitor, curves.rows), report, curves.rows)
 
 

@@ -9,6 +9,7 @@ import importlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
+from sport_assets.lineage.row_index import RowIndex
 from sport_assets.training.errors import BadSpecError
 from sport_assets.training.spec import TrainingSpec
 
@@ -46,6 +47,10 @@ class TrainingJob:
     valid: BatchSource | None = None
     monitor: str = "val_ade"
     mode: Literal["min", "max"] = "min"
+    identifiers: RowIndex | None = None
+    """What the samples are about, taken from the very sources: sides `train` and `valid`, by the columns that name a
+    sample (game, match, video). It goes into the checkpoint's record: audits find a model by it, and it proves that the
+    model was not judged by what it learned from."""
 
 
 def build_job(spec: TrainingSpec) -> TrainingJob:

@@ -47,12 +47,36 @@ def test_the_record_says_what_the_training_was(built: tuple[ToyHome, dict[str, s
 def test_a_preset_that_may_lose_is_warned_of_its_baselines(built: tuple[ToyHome, dict[str, str]]) -> None:
     toy, _ = built
     evaluation = toy.latest("toy/evaluation", SMALL)
-    [check] = evaluation.checks
+    fair, check = evaluation.checks
     assert evaluation.kind == "materialized"
     assert (check.name, check.passed, check.blocking) == ("beats_baselines", False, False)
+    assert (fair.name, fair.passed, fair.blocking) == ("no_evaluation_data_in_training", True, True)
 
 
 def test_the_card_names_the_version_of_all_that_the_model_was_made_from(built: tuple[ToyHome, dict[str, str]]) -> None:
+def test_what_was_trained_on_and_measured_is_found_by_row(built: tuple[ToyHome, dict[str, str]]) -> None:
+    toy, _ = built
+    with toy.lineage() as lineage:
+        trained = lineage.ledger.rows_with({"sample": "169"})
+        measured = lineage.ledger.rows_with({"sample": str(toy_line.TESTED[0])})
+    assert {(hit.entry.key, hit.side) for hit in trained} == {("toy/checkpoint", "train")}
+    assert {(hit.entry.key, hit.side) for hit in measured} == {("toy/evaluation", "test")}
+
+
+def test_an_evaluation_by_what_was_trained_on_is_rejected(
+    built: tuple[ToyHome, dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    toy, _ = built
+    with monkeypatch.context() as patch:
+        patch.setattr(toy_line, "TESTED", range(168, 172))
+        assert not toy.materialize("toy/evaluation", SMALL, raise_on_error=False).success
+    rejected = toy.latest("toy/evaluation", SMALL)
+    [leak] = [check for check in rejected.checks if not check.passed and check.blocking]
+    assert (leak.name, leak.failed, leak.checked) == ("no_evaluation_data_in_training", 2, 4 + 4)
+    assert leak.sample[0] == {"sample": "168", "measured": "test", "in": f"toy/checkpoint:{SMALL}", "as": "train"}
+    assert toy.made("toy/evaluation", SMALL, EPOCHS) == [f"toy/evaluation:{SMALL}"]
+
+
     toy, versions = built
     card = (toy.folder("toy/model_card", SMALL) / "model_card.md").read_text()
     named = [name for name in versions if not name.startswith(("toy/raw", "toy/model_card"))]

@@ -15,6 +15,7 @@ import polars as pl
 
 from sport_assets.lineage.checks import CheckResult
 from sport_assets.lineage.quarantine import sift, write_quarantine
+from sport_assets.lineage.row_index import RowIndex
 from sport_assets.orchestration.assets import asset
 from sport_assets.orchestration.checks import AssetChecks, Check
 from sport_assets.orchestration.console import console_logger
@@ -27,6 +28,8 @@ DAYS = dg.StaticPartitionsDefinition(["d1", "d2", "d3"])
 MODELS = dg.MultiPartitionsDefinition(
     {"preset": dg.StaticPartitionsDefinition(["small", "strict"]), "seed": dg.StaticPartitionsDefinition(["0", "1"])}
 )
+# Samples that no training of the toy model reads.
+TESTED = range(1000, 1010)
 MODULE = "sport_assets_tests.orchestration.toy_line"
 SCHEMA = pa.DataFrameSchema({"value": pa.Column(pl.Float64, pa.Check.in_range(0, 10, error="range"))})
 CLEAN = AssetChecks([Check("few_quarantined", "less than half of the rows are quarantined"), Check("warns", "", False)])
@@ -88,9 +91,13 @@ def settings(dimensions: Mapping[str, str], overrides: Mapping[str, Any]) -> dic
 
 def evaluate(
     *, checkpoint: Path, split: Path, samples: Mapping[str, Path], out: Path
-) -> tuple[dict[str, Any], list[CheckResult]]:
-    (out / "evaluation.json").write_text(json.dumps({"ade": 1.0, "samples": sorted(samples)}))
-    return {"ade": 1.0}, [CheckResult("beats_baselines", False)]
+) -> tuple[dict[str, Any], list[CheckResult], RowIndex]:
+    measured = RowIndex()
+    measured.add(["sample"], TESTED, "test")
+    (out / "evaluation.json").write_text(
+        json.dumps({"metrics": {"full": {"ade": {"value": 1.0}}}, "baselines": {}, "samples": sorted(samples)})
+    )
+    return {"ade": 1.0}, [CheckResult("beats_baselines", False)], measured
 
 
 def export(

@@ -14,6 +14,7 @@ import pytorch_lightning as pl
 import torch
 from torchmetrics import MeanMetric
 
+from sport_assets.lineage.row_index import RowIndex
 from sport_assets.training.job import TrainingJob
 from sport_assets.training.spec import TrainingSpec
 
@@ -26,6 +27,7 @@ class ToySource:
         self.x = generator.normal(size=(count, 6)).astype(np.float32)
         self.y = (self.x @ np.linspace(-1, 1, 12, dtype=np.float32).reshape(6, 2)).astype(np.float32)
         self.x, self.y = self.x[chosen], self.y[chosen]
+        self.numbers = [100 * seed + number for number in range(count)[chosen]]
         self.delay_s = delay_s
 
     def __len__(self) -> int:
@@ -104,9 +106,18 @@ def build(spec: TrainingSpec) -> TrainingJob:
         valid = None
     if spec.part.startswith("fold:"):
         fold = int(spec.part.removeprefix("fold:"))
-        return TrainingJob(
-            module=module,
-            train=ToySource(count, 1, delay_s, slice(fold + 1, None)),
-            valid=ToySource(count, 1, delay_s, slice(0, 10)),
+        return job(
+            module,
+            ToySource(count, 1, delay_s, slice(fold + 1, None)),
+            ToySource(count, 1, delay_s, slice(0, fold + 1)),
         )
-    return TrainingJob(module=module, train=ToySource(count, 1, delay_s), valid=valid)
+    return job(module, ToySource(count, 1, delay_s), valid)
+
+
+def job(module: Toy, train: ToySource, valid: ToySource | None) -> TrainingJob:
+    """The job with what its sources hold: samples by number."""
+    identifiers = RowIndex()
+    for side, source in (("train", train), ("valid", valid)):
+        if source is not None:
+            identifiers.add(["sample"], source.numbers, side)
+    return TrainingJob(module=module, train=train, valid=valid, identifiers=identifiers)
