@@ -1,4 +1,4 @@
-"""From a declaration to the assets of a model line: checkpoint stages, evaluation, export and card.
+"""From a declaration to the assets of a model line: checkpoint stages, evaluation, export, card and audit page.
 
 Belongs here: which versions the steps after training read, what they publish, and the checks every model must pass.
 Must not come here: training (``model_training``); models, metrics and plots, which a line brings.
@@ -16,6 +16,7 @@ from sport_assets.lineage.errors import LineageError
 from sport_assets.lineage.models import MODEL_FILE
 from sport_assets.lineage.record import Input
 from sport_assets.orchestration.assets import asset
+from sport_assets.orchestration.audit_page import audit_page_asset, audit_page_link
 from sport_assets.orchestration.checks import AssetChecks, Check
 from sport_assets.orchestration.model_line import ModelLine, call, pictures
 from sport_assets.orchestration.model_training import stage_asset
@@ -74,6 +75,7 @@ def _after_training(model: ModelLine) -> list[dg.AssetsDefinition]:
             [Check(PARITY, "the exported model gives what the trained one gives"), *model.export_checks]
         ),
         kinds={*model.kinds, "onnx"},
+        metadata=audit_page_link(model.line),
         code=[model.export],
     )
     def exported_model(
@@ -85,7 +87,7 @@ def _after_training(model: ModelLine) -> list[dg.AssetsDefinition]:
             _same_model(evaluated, checkpoint)
             facts, results = call(model.export, **_folders(model, record, checkpoint), out=record.folder)
             record.check(results)
-            result = record.publish(facts=facts)
+            result = record.publish(facts=facts, metadata=audit_page_link(model.line))
         if not record.rejected:  # MLflow knows no gate
             mlflow.add_model(checkpoint.materialization.facts["spec_digest"], record.published_folder / MODEL_FILE)
         return result
@@ -97,6 +99,7 @@ def _after_training(model: ModelLine) -> list[dg.AssetsDefinition]:
         reads=[last, "evaluation", "exported_model"],
         partitions_def=model.partitions_def,
         kinds={"markdown"},
+        metadata=audit_page_link(model.line),
         code=[model.card],
     )
     def model_card(context: dg.AssetExecutionContext, lineage: LineageResource) -> dg.MaterializeResult:
@@ -116,7 +119,7 @@ def _after_training(model: ModelLine) -> list[dg.AssetsDefinition]:
             )
             return record.publish(metadata={"card": dg.MetadataValue.md(_without_front_matter(text))})
 
-    return [evaluation, exported_model, model_card]
+    return [evaluation, exported_model, model_card, audit_page_asset(model)]
 
 
 def _without_front_matter(text: str) -> str:

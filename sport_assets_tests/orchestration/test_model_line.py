@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pytest
 
 from sport_assets.lineage.checks import CheckResult
@@ -21,7 +22,7 @@ EPOCHS = "max_epochs=1"
 @pytest.fixture(scope="module")
 def built(shared_toy: ToyHome) -> tuple[ToyHome, dict[str, str]]:
     """A home with the whole line built, and the versions it gave."""
-    assert "toy/model_card:small|0" in shared_toy.made("toy/model_card", SMALL, EPOCHS)
+    assert "toy/audit_page:small|0" in shared_toy.made("toy/audit_page", SMALL, EPOCHS)
     return shared_toy, shared_toy.versions()
 
 
@@ -79,8 +80,34 @@ def test_an_evaluation_by_what_was_trained_on_is_rejected(
 
     toy, versions = built
     card = (toy.folder("toy/model_card", SMALL) / "model_card.md").read_text()
-    named = [name for name in versions if not name.startswith(("toy/raw", "toy/model_card"))]
+    named = [name for name in versions if not name.startswith(("toy/raw", "toy/model_card", "toy/audit_page"))]
     assert [name for name in named if versions[name] not in card] == ["toy/clean:d3"], "which is evaluated on alone"
+
+
+def test_the_page_leads_from_the_model_to_its_raw_files_and_names_no_machine(
+    built: tuple[ToyHome, dict[str, str]],
+) -> None:
+    toy, versions = built
+    page = (toy.folder("toy/audit_page", SMALL) / "audit_page.html").read_text()
+    for said in ("toy/d1.csv", "toy/d3.csv", versions[f"toy/exported_model:{SMALL}"], versions["toy/clean:d3"]):
+        assert said in page, said
+    made = toy.latest("toy/exported_model", SMALL)
+    # a host with a short name is found in any text
+    hosts = [made.environment.host] if len(made.environment.host) > 5 else []
+    for circumstance in (made.id, made.run_id, *hosts, f"{made.ended:%Y-%m-%dT%H}", str(toy.home.root)):
+        assert circumstance not in page, circumstance
+
+
+def test_the_page_is_found_from_the_model_in_dagsters_pages(built: tuple[ToyHome, dict[str, str]]) -> None:
+    toy, _ = built
+    with toy.instance() as dagster:
+        page = dagster.get_latest_materialization_event(dg.AssetKey(["toy", "audit_page"]))
+        model = dagster.get_latest_materialization_event(dg.AssetKey(["toy", "exported_model"]))
+    assert page is not None and page.asset_materialization is not None
+    path = Path(str(page.asset_materialization.metadata["page"].value))
+    assert path == toy.folder("toy/audit_page", SMALL) / "audit_page.html" and path.is_file()
+    assert model is not None and model.asset_materialization is not None
+    assert model.asset_materialization.metadata["audit_page"].value == dg.AssetKey(["toy", "audit_page"])
 
 
 def test_the_same_inputs_code_and_seed_give_the_same_versions_elsewhere(
@@ -88,9 +115,9 @@ def test_the_same_inputs_code_and_seed_give_the_same_versions_elsewhere(
 ) -> None:
     _, versions = built
     with toy_home(tmp_path / "a" / "longer path") as other:
-        other.build("toy/model_card", SMALL, EPOCHS)
+        other.build("toy/audit_page", SMALL, EPOCHS)
         again = other.versions()
-    assert len(versions) == 9
+    assert len(versions) == 10
     assert again == versions
 
 

@@ -89,7 +89,7 @@ class ToyHome:
         """The newest version of every partition of every asset."""
         with self.lineage() as lineage:
             found = {}
-            for key in ("raw", "clean", "split", "checkpoint", "evaluation", "exported_model", "model_card"):
+            for key in ("raw", "clean", "split", "checkpoint", "evaluation", "exported_model", "model_card", "audit_page"):
                 for partition in lineage.ledger.partitions(f"toy/{key}"):
                     latest = lineage.ledger.latest(f"toy/{key}", partition)
                     assert latest is not None
