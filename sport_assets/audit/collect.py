@@ -24,7 +24,7 @@ from sport_assets.audit.standing import Graph, partition_name
 from sport_assets.lineage.durable import sync
 from sport_assets.lineage.errors import LineageError
 from sport_assets.lineage.gate import withdrawal
-from sport_assets.lineage.lookup import MADE
+from sport_assets.lineage.lookup import MADE, Head
 from sport_assets.lineage.manifest import Collected, Materialization
 from sport_assets.lineage.record import Lineage
 from sport_assets.lineage.store import Store
@@ -63,6 +63,7 @@ class Plan:
     free: list[Free]
     kept_versions: int
     models: int
+    head: Head  # of the chain when it was planned
 
     @property
     def bytes(self) -> int:
@@ -75,6 +76,7 @@ def plan(lineage: Lineage, keep: Keep, only: Iterable[str] = ()) -> Plan:
 
     Raises ``LineageError`` for one of ``only`` that must stay, naming what stands on it.
     """
+    head = lineage.ledger.head()
     with snapshot(lineage.home) as index:
         graph = Graph.of(index)
         models = [node.record for node in graph.nodes.values() if node.is_model] if keep.models else []
@@ -105,6 +107,7 @@ def plan(lineage: Lineage, keep: Keep, only: Iterable[str] = ()) -> Plan:
         + [Free(folder, sizes[folder], None, False) for folder in left],
         kept_versions=sum(lineage.store.folder(*identity).is_dir() for identity in stay),
         models=len({_identity(index.by_id[record]) for record in models}),
+        head=head,
     )
 
 
@@ -119,12 +122,12 @@ def free(lineage: Lineage, keep: Keep, chosen: Plan, said: Callable[[Free], None
             f"{len(busy)} materializations are in progress ({busy[0]} is locked); they may read what would be freed. "
             "Run gc again when they have ended."
         )
-    freed, seen = 0, lineage.ledger.head()
+    freed, seen = 0, chosen.head
+    still = {each.folder for each in chosen.free}
     for each in chosen.free:
-        if lineage.ledger.head() != seen:  # somebody recorded something: what is kept may be more now
-            still, seen = {now.folder for now in plan(lineage, keep).free}, lineage.ledger.head()
-        else:
-            still = {each.folder}
+        if lineage.ledger.head() != seen:  # somebody recorded something: more may be kept now
+            now = plan(lineage, keep)
+            still, seen = {one.folder for one in now.free}, now.head
         if each.folder not in still or not each.folder.is_dir():
             continue
         if each.identity is not None and not each.collected:

@@ -92,7 +92,7 @@ def check_versions(
             said = _bytes_of(found_digest, {**known, **own}) or "no record knows these bytes"
             yield _of(version, Kind.FILE_ADDED, name, f"not recorded; {said}", found=found_digest)
         writable = [name for name in expected if name in version.there and version.there[name].st_mode & _WRITABLE]
-        if writable or version.folder.stat().st_mode & _WRITABLE:
+        if not version.collected and (writable or version.folder.stat().st_mode & _WRITABLE):
             said = f"permissions allow writing: {', '.join(writable) or 'the folder'}; published versions are read-only"
             yield _of(version, Kind.FILE_WRITABLE, writable[0] if writable else "", said, note=True)
 
