@@ -24,6 +24,7 @@ from sport_assets.orchestration.instance import initialise, instance
 from sport_assets_tests.orchestration.toy_line import DEFS
 
 ROOT = Path(__file__).resolve().parents[2]
+ASSETS = ("raw", "clean", "split", "checkpoint", "evaluation", "exported_model", "model_card", "audit_page")
 MODULE = "sport_assets_tests.orchestration.toy_line"
 
 
@@ -89,7 +90,7 @@ class ToyHome:
         """The newest version of every partition of every asset."""
         with self.lineage() as lineage:
             found = {}
-            for key in ("raw", "clean", "split", "checkpoint", "evaluation", "exported_model", "model_card", "audit_page"):
+            for key in ASSETS:
                 for partition in lineage.ledger.partitions(f"toy/{key}"):
                     latest = lineage.ledger.latest(f"toy/{key}", partition)
                     assert latest is not None

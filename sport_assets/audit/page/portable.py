@@ -21,7 +21,12 @@ _TRAINED = ("spec_digest", "epochs", "published_epoch", "steps", "parameters", "
 _TRAINED_TOO = ("monitor", "selected", "fitted_on", "folds", "members", "part", "bit_exact")
 _COUNTS = ("assets", "raw_files", "raw_bytes", "quarantined_rows", "checks")
 # Findings about what the versions hold. All others are about machines, people or what came later.
-CONTENT_FINDINGS = frozenset({"failed_check", "check_warning", "rows_left_out", "final_fit", "not_bit_exact"})
+CONTENT_FINDINGS = frozenset(
+    {
+        *("failed_check", "check_warning", "rows_left_out", "final_fit", "not_bit_exact"),
+        *("split_leakage", "test_data_in_training", "leakage_unknown"),
+    }
+)
 
 
 def without_circumstances(report: Mapping[str, Any]) -> dict[str, Any]:
