@@ -43,6 +43,9 @@ def verify(
         str | None, typer.Option(help="What `ledger head` printed once, in quotes: is the chain still that one?")
     ] = None,
     key: Annotated[Path | None, typer.Option(help="Of a bundle: the public key that must have signed it.")] = None,
+    with_home: Annotated[
+        bool, typer.Option("--home", help="Of a bundle: also compare its chain of records with that of this home.")
+    ] = False,
     threads: Annotated[int | None, typer.Option(min=1, help="To hash with; by default one for each core.")] = None,
     as_json: JSON = False,
 ) -> None:
@@ -52,9 +55,10 @@ def verify(
     with clear_errors():
         if subject is not None and subject.endswith(".zip") and Path(subject).is_file():
             _refuse(head, "--head", "a model or --all")
-            content, found = _bundle(Path(subject), key)
+            content, found = _bundle(Path(subject), key, with_home)
         else:
             _refuse(key, "--key", "a bundle")
+            _refuse(with_home or None, "--home", "a bundle")
             content, found = _home(subject, head, threads, as_json)
         failed = any(mismatch.severity == "error" for mismatch in found)
         if as_json:
@@ -105,12 +109,16 @@ def _show_counts(done: "Verification", with_head: bool) -> None:
     )
 
 
-def _bundle(path: Path, key: Path | None) -> tuple[dict[str, Any], Sequence["Mismatch"]]:
+def _bundle(path: Path, key: Path | None, with_home: bool) -> tuple[dict[str, Any], Sequence["Mismatch"]]:
     from sport_assets.audit.bundle.verify import inspect_bundle
 
-    verdict = inspect_bundle(path, key)
-    out_lines = f"{path}: {verdict.records} records, {verdict.files} files; signature: {verdict.signature}"
-    err.print(plain(out_lines), highlight=False, soft_wrap=True)
+    if with_home:
+        with opened() as lineage:
+            verdict = inspect_bundle(path, key, lineage.ledger)
+    else:
+        verdict = inspect_bundle(path, key)
+    for line in verdict.lines():
+        err.print(plain(line), highlight=False, soft_wrap=True)
     return verdict.as_json(), verdict.mismatches
 
 

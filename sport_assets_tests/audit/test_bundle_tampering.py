@@ -27,6 +27,7 @@ from sport_assets.audit.bundle.signing import (
 from sport_assets.audit.bundle.verify import inspect_bundle, verify_bundle
 from sport_assets.audit.bundle.write import write_bundle
 from sport_assets.lineage.digest import sha256_bytes
+from sport_assets.lineage.manifest import Withdrawn
 from sport_assets_tests.audit.bundles import WEEKS, Toy, contents, edited, make_keys, make_toy, pack
 
 Files = dict[str, bytes]
@@ -361,3 +362,40 @@ def test_keys_of_other_kinds_are_refused_with_the_remedy(toy: Toy, tmp_path: Pat
     assert not os.path.exists(tmp_path / "a.zip")
     with pytest.raises(KeyUnusable, match="openssl pkey"):
         read_public_key(toy.private)
+
+
+def test_compared_with_its_home_every_link_is_proven(toy: Toy, bundle: Path) -> None:
+    verdict = inspect_bundle(bundle, home=toy.lineage.ledger)
+    assert verdict.mismatches == []
+    assert (verdict.links_proven, verdict.links_asserted) == (toy.lineage.ledger.head().seq, 0)
+
+
+def test_a_sound_bundle_of_another_home_is_found_with_the_home_alone(toy: Toy, tmp_path: Path) -> None:
+    toy_of_another = make_toy(tmp_path)
+    other = write_bundle(toy_of_another.lineage, toy_of_another.model, tmp_path / "other.zip").path
+    assert verify_bundle(other) == []
+    [mismatch] = verify_bundle(other, home=toy.lineage.ledger)
+    assert mismatch.kind == "chain departs from the home"
+
+
+def test_a_withdrawal_that_was_left_out_is_found_with_the_home_alone(tmp_path: Path) -> None:
+    toy = make_toy(tmp_path)
+    gone = toy.lineage.ledger.append(Withdrawn(key="toy/raw", partition=WEEKS[0], by="the owner", reason="licence"))
+    path = write_bundle(toy.lineage, toy.model, tmp_path / "a.zip").path
+    name = f"records/{gone.id}.json"
+
+    def forget(said: dict[str, Any]) -> None:
+        run = said["predicate"]["runDetails"]
+        run["byproducts"] = [each for each in run["byproducts"] if each["name"] != name]
+
+    rest = {other: content for other, content in contents(path).items() if other != name}
+    forged = pack(tmp_path / "b.zip", edited(rest, "provenance.intoto.json", forget), sums=True)
+    assert verify_bundle(forged) == []
+    assert [(m.kind, m.place) for m in verify_bundle(forged, home=toy.lineage.ledger)] == [("record missing", name)]
+
+
+def test_what_was_recorded_since_is_a_note(tmp_path: Path) -> None:
+    toy = make_toy(tmp_path)
+    path = write_bundle(toy.lineage, toy.model, tmp_path / "a.zip").path
+    toy.lineage.ledger.append(Withdrawn(key="toy/raw", partition=WEEKS[0], by="the owner", reason="licence"))
+    assert [m.severity for m in verify_bundle(path, home=toy.lineage.ledger)] == ["note"]

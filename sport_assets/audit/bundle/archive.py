@@ -5,6 +5,7 @@ Belongs here: writing and reading the archive. Must not come here: what its file
 
 import hashlib
 import stat
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -18,6 +19,7 @@ MAX_FILES: Final = 1_000_000
 MAX_BYTES: Final = 64 * 2**30
 MAX_TEXT: Final = 512 * 2**20  # of a file that is read as a whole
 _CHUNK: Final = 2**20
+_NAME_AND_EXTRA: Final = 26  # where a local header says how long its name and extra field are, which end it
 # a fixed time, since the archive is about content; 1980 is the first year that a zip can name
 _TIME: Final = (1980, 1, 1, 0, 0, 0)
 # compressed again they would only cost time
@@ -84,7 +86,7 @@ def open_archive(path: Path) -> Opened:
             _look_for_gaps(opened, archive, entries)
             for entry in entries:
                 _take(opened, archive, entry)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, ValueError, OverflowError, UnicodeDecodeError) as error:
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, ValueError, OverflowError, struct.error) as error:
         opened.strange.append((path.name, f"is no sound zip archive: {error}"))
     return opened
 
@@ -137,13 +139,14 @@ def _hash(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> tuple[str, int]:
 def _look_for_gaps(opened: Opened, archive: zipfile.ZipFile, entries: list[zipfile.ZipInfo]) -> None:
     """Bytes that no entry covers, or two do: another program could unpack something else from them."""
     place = 0
-    for entry in sorted(entries, key=lambda each: each.header_offset):
-        header = 30 + len(entry.orig_filename.encode("utf-8" if entry.flag_bits & 0x800 else "cp437"))
-        if entry.file_size * 1.05 > zipfile.ZIP64_LIMIT:
-            header += 20  # how zipfile notes large sizes
-        if entry.header_offset != place:
-            opened.strange.append((entry.orig_filename, "does not follow the entry before it: bytes hidden or shared"))
-        place = entry.header_offset + header + entry.compress_size
+    with opened.path.open("rb") as file:
+        for entry in sorted(entries, key=lambda each: each.header_offset):
+            if entry.header_offset != place:
+                hidden = "does not follow the entry before it: bytes hidden or shared"
+                opened.strange.append((entry.orig_filename, hidden))
+            file.seek(entry.header_offset + _NAME_AND_EXTRA)
+            lengths = struct.unpack("<HH", file.read(4))
+            place = entry.header_offset + _NAME_AND_EXTRA + 4 + sum(lengths) + entry.compress_size
     if place != archive.start_dir:
         opened.strange.append((opened.path.name, "holds bytes that belong to no file"))
     if archive.comment:

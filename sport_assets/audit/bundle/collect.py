@@ -5,13 +5,14 @@ archive.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import sqlalchemy as sa
 
 from sport_assets.audit.bundle.archive import Source
+from sport_assets.audit.bundle.belonging import belonging
 from sport_assets.audit.bundle.chain_proof import ChainList, chain_of
 from sport_assets.audit.bundle.names import CARD, EVALUATION, MODEL, ROWS, name_of, record_file
 from sport_assets.audit.bundle.subject import ColumnOf, Subject
@@ -20,9 +21,8 @@ from sport_assets.audit.records import LedgerRecords
 from sport_assets.audit.report import report
 from sport_assets.lineage.digest import sha256_file
 from sport_assets.lineage.errors import StoreDamaged
-from sport_assets.lineage.gate import covers
 from sport_assets.lineage.index import ENTRIES, INPUTS
-from sport_assets.lineage.manifest import Collected, Materialization, Withdrawn
+from sport_assets.lineage.manifest import Materialization
 from sport_assets.lineage.record import Lineage
 from sport_assets.lineage.row_index import index_path
 
@@ -51,7 +51,7 @@ def collect(lineage: Lineage, record_id: str, *, whole_chain: bool = False) -> C
         if other is not None and other.id not in made:
             made |= {step.made.id: step.made for step in walk(records, other.id).steps}
     head = chain.head
-    ids = _record_ids(lineage, made)
+    ids = sorted(belonging(lineage.ledger, made))
     first = min(int(each.split("-")[0]) for each in ids)
     if whole_chain:
         ids = [row.id for row in lineage.ledger.entries(ENTRIES.c.seq >= first, ENTRIES.c.seq <= head.seq)]
@@ -91,20 +91,6 @@ def _beside(lineage: Lineage, chain: Chain, file: str) -> Materialization | None
 
 def _has(made: Materialization, file: str) -> bool:
     return any(each.path == file for each in made.files)
-
-
-def _record_ids(lineage: Lineage, made: Mapping[str, Materialization]) -> list[str]:
-    """The chain's records and every later event that is about them, sorted."""
-    ledger = lineage.ledger
-    ids = {*made, *(event.id for event in ledger.about_several(made))}
-    versions = {(each.key, each.partition, each.version) for each in made.values()}
-    for row in ledger.entries(ENTRIES.c.kind.in_(["withdrawn", "collected"])):
-        event = ledger.load(row)
-        if isinstance(event, Collected) and (event.key, event.partition, event.version) in versions:
-            ids.add(event.id)
-        if isinstance(event, Withdrawn) and any(covers(ledger, event, each) for each in made.values()):
-            ids |= {event.id, *(restored.id for restored in ledger.about(event.id))}
-    return sorted(ids)
 
 
 def _record_files(lineage: Lineage, ids: Iterable[str]) -> Iterator[tuple[str, bytes]]:

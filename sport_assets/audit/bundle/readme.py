@@ -124,7 +124,8 @@ _UNSIGNED = """
 
 _PARTIAL = """\
 Records of the same home that have nothing to do with this model are not in here; of those chain.json only asserts the
-hashes. Whoever has the home, or a bundle with its whole chain, can prove them by comparison."""
+hashes. Whoever has the home, or a bundle with its whole chain, can prove them by comparison (verify --home). For the
+same reason it cannot prove that nothing more was said about these records, such as a withdrawal that was left out."""
 _WHOLE = """\
 This bundle holds every record from its first one to the head, so every link is proven, and a head that was kept
 elsewhere proves them all."""

@@ -13,12 +13,15 @@ from typing import Any, Final, Literal, TypeVar
 
 from sport_assets.audit.bundle import names
 from sport_assets.audit.bundle.archive import Opened, open_archive
+from sport_assets.audit.bundle.belonging import belonging
+from sport_assets.audit.bundle.chain_proof import departures, read_chain
 from sport_assets.audit.bundle.check_records import Records, check_records
 from sport_assets.audit.bundle.check_statement import check_statement
 from sport_assets.audit.bundle.signing import KeyUnusable, SignatureWrong, key_id, read_public_key, signed_payload
 from sport_assets.audit.chain import name_of as named
 from sport_assets.audit.mismatch import Mismatch
 from sport_assets.lineage.errors import LineageError
+from sport_assets.lineage.ledger import Ledger
 from sport_assets.lineage.lookup import Head
 
 T = TypeVar("T")
@@ -95,13 +98,16 @@ class Verdict:
         }
 
 
-def verify_bundle(path: Path, key: Path | None = None) -> list[Mismatch]:
-    """Everything about a bundle that is not as it must be; with ``key``, that this key signed it, too."""
-    return inspect_bundle(path, key).mismatches
+def verify_bundle(path: Path, key: Path | None = None, home: Ledger | None = None) -> list[Mismatch]:
+    """Everything about a bundle that is not as it must be; as ``inspect_bundle``."""
+    return inspect_bundle(path, key, home).mismatches
 
 
-def inspect_bundle(path: Path, key: Path | None = None) -> Verdict:
-    """Check a bundle. Raises ``KeyUnusable`` when the given key is none, ``OSError`` when there is no archive."""
+def inspect_bundle(path: Path, key: Path | None = None, home: Ledger | None = None) -> Verdict:
+    """Check a bundle. With ``key``, that this key signed it; with ``home``, that it was taken from that home's chain.
+
+    Raises ``KeyUnusable`` when the given key is none, ``OSError`` when there is no archive.
+    """
     trusted = read_public_key(key) if key is not None else None
     opened = open_archive(path)
     verdict = Verdict(path, files=len(opened.digests), size=sum(opened.sizes.values()))
@@ -118,6 +124,8 @@ def inspect_bundle(path: Path, key: Path | None = None) -> Verdict:
         verdict.head, verdict.records = records.head, len(records.events)
         verdict.links_proven, verdict.links_asserted = records.proven, records.asserted
         _check_statement(verdict, opened, records)
+        if home is not None:
+            _check_home(verdict, opened, records, home)
     _check_signature(verdict, opened, trusted)
     return verdict
 
@@ -174,6 +182,29 @@ def _check_statement(verdict: Verdict, opened: Opened, records: Records) -> None
     found = _document(verdict, opened, names.STATEMENT, lambda text: list(check_statement(text, opened, records)))
     for place, message, expected, seen in found or ():
         verdict.add("statement wrong", place, message, expected=expected, found=seen)
+
+
+def _check_home(verdict: Verdict, opened: Opened, records: Records, home: Ledger) -> None:
+    """The listed hashes are the home's, which proves every link; and the home has no more to say of these records."""
+    listed = _document(verdict, opened, names.CHAIN, read_chain)
+    if listed is None:
+        return
+    apart = departures(listed, home)
+    if apart:
+        verdict.add(
+            "chain departs from the home",
+            names.CHAIN,
+            f"{len(apart)} of {len(listed.hashes)} listed records are not those of {home.home.root}, the first number "
+            f"{apart[0]}",
+            expected=listed.at(apart[0]),
+        )
+        return
+    verdict.links_proven, verdict.links_asserted = len(listed.hashes), 0
+    for record_id in sorted(belonging(home, records.made) - records.events.keys()):
+        kind, later = home.event(record_id).kind, int(record_id.split("-")[0]) > listed.head.seq
+        message = f"the home has recorded it ({kind}) since" if later else f"the home has it ({kind}); it was left out"
+        severity = "note" if later else "error"
+        verdict.add("record missing", names.record_file(record_id), message, severity=severity)
 
 
 def _check_signature(verdict: Verdict, opened: Opened, trusted: Any) -> None:

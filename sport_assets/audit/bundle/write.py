@@ -52,15 +52,15 @@ def write_bundle(
         raise LineageError(f"{out.parent}: no such folder to write the bundle into")
     contents = collect(lineage, record_id, whole_chain=whole_chain)
     files = documents(contents, whole_chain=whole_chain, signed=private is not None)
+    digests = _digests(files)
+    added = {names.STATEMENT: statement(contents.subject, digests)}
     if private is not None:
-        payload = files[names.STATEMENT]
-        assert isinstance(payload, bytes)
-        files[names.ENVELOPE] = _json(sign(payload, private))
-        files[names.SIGNER] = public_pem(private.public_key())
-    files[names.SUMS] = sums(_digests(files))
+        added[names.ENVELOPE] = _json(sign(added[names.STATEMENT], private))
+        added[names.SIGNER] = public_pem(private.public_key())
+    added[names.SUMS] = sums(digests | _digests(added))
     partial = out.with_name(f".{out.name}.{secrets.token_hex(4)}.tmp")
     try:
-        write_archive(partial, files)
+        write_archive(partial, files | added)
         verdict = inspect_bundle(partial)
         if errors(verdict.mismatches):
             first = errors(verdict.mismatches)[0]
@@ -74,7 +74,7 @@ def write_bundle(
 
 
 def documents(contents: Contents, *, whole_chain: bool, signed: bool) -> dict[str, Source]:
-    """All files of a bundle but signature and sums. The statement comes last: it names all others by digest."""
+    """All files of a bundle but statement, signature and sums, which name these by digest."""
     subject = contents.subject
     files = dict(contents.files)
     head = contents.chain_list.head
@@ -89,7 +89,6 @@ def documents(contents: Contents, *, whole_chain: bool, signed: bool) -> dict[st
     files[names.INDEX] = _json(_index(contents, whole_chain))
     later = {names.STATEMENT, names.SUMS, names.README, *((names.ENVELOPE, names.SIGNER) if signed else ())}
     files[names.README] = readme(subject, {*files, *later}, whole_chain=whole_chain, signed=signed)
-    files[names.STATEMENT] = statement(subject, _digests(files))
     return files
 
 
