@@ -4,8 +4,10 @@ Belongs here: which versions the steps after training read, what they publish, a
 Must not come here: training (``model_training``); models, metrics and plots, which a line brings.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -18,12 +20,12 @@ from sport_assets.lineage.record import Input
 from sport_assets.orchestration.assets import asset
 from sport_assets.orchestration.audit_page import audit_page_asset, audit_page_link
 from sport_assets.orchestration.checks import AssetChecks, Check
+from sport_assets.orchestration.leakage import NO_EVALUATION_DATA, judged_fairly
 from sport_assets.orchestration.model_line import ModelLine, call, pictures
 from sport_assets.orchestration.model_training import stage_asset
 from sport_assets.orchestration.recording import AssetRecord, LineageResource
-from sport_assets.orchestration.leakage import NO_EVALUATION_DATA, judged_fairly
 from sport_assets.orchestration.resources import MlflowTracking
-from sport_assets.training.names import BEATS_BASELINES, PARITY, SPLIT_FILE
+from sport_assets.training.names import BEATS_BASELINES, EVALUATION_FILE, PARITY, SPLIT_FILE
 
 
 def model_assets(model: ModelLine) -> list[dg.AssetsDefinition]:
@@ -44,10 +46,10 @@ def _after_training(model: ModelLine) -> list[dg.AssetsDefinition]:
         checks=AssetChecks(
             [
                 Check(BEATS_BASELINES, "the model is better than every baseline on held-out data"),
+                NO_EVALUATION_DATA,
                 *model.evaluation_checks,
             ]
         ),
-                NO_EVALUATION_DATA,
         kinds=set(model.kinds),
         column_schema=model.evaluation_columns,
         code=[model.evaluate],
@@ -63,6 +65,7 @@ def _after_training(model: ModelLine) -> list[dg.AssetsDefinition]:
             if model.evaluation_table is not None:
                 record.check(AssetChecks(model.evaluation_checks).validate(_table(record, model.evaluation_table)))
             rows = facts.get(model.evaluation_rows) if model.evaluation_rows is not None else None
+            facts = {**facts, **_figures(record.folder)}
             return record.publish(rows=rows, facts=facts, metadata=pictures(record.folder))
 
     @asset(
@@ -176,6 +179,12 @@ def _card_facts(record: AssetRecord, exported: Input, evaluated: Input, checkpoi
             for check in made.materialization.checks
         },
     }
+
+
+def _figures(folder: Path) -> dict[str, Any]:
+    """Metrics beside baselines of an evaluation, for its record: an audit must know them when the files are gone."""
+    content = json.loads((folder / EVALUATION_FILE).read_text(encoding="utf-8"))
+    return {name: content[name] for name in ("metrics", "baselines")}
 
 
 def _table(record: AssetRecord, name: str) -> pl.DataFrame:
