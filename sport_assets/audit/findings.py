@@ -34,7 +34,7 @@ class Finding:
 
 
 def findings(chain: Chain) -> list[Finding]:
-    """All findings of a chain, the worst first, otherwise upstream first."""
+    """All findings of a chain but leakage, the worst first, otherwise upstream first."""
     kinds: Sequence[Callable[[Chain], Iterable[Finding]]] = (
         _missing,
         _withdrawn,
@@ -48,7 +48,11 @@ def findings(chain: Chain) -> list[Finding]:
         _not_exact,
         _fitted_on_all,
     )
-    found = [finding for kind in kinds for finding in kind(chain)]
+    return worst_first(finding for kind in kinds for finding in kind(chain))
+
+
+def worst_first(found: Iterable[Finding]) -> list[Finding]:
+    """Findings by severity, otherwise in their order."""
     return sorted(found, key=lambda finding: SEVERITIES.index(finding.severity))
 
 

@@ -9,7 +9,8 @@ from dataclasses import asdict
 from typing import Any
 
 from sport_assets.audit.chain import Chain, Step
-from sport_assets.audit.findings import Finding, findings
+from sport_assets.audit.findings import Finding, findings, worst_first
+from sport_assets.audit.leakage import leakage
 from sport_assets.audit.records import Records
 from sport_assets.lineage.errors import ChainBroken
 from sport_assets.lineage.manifest import Materialization
@@ -22,7 +23,7 @@ _SETTINGS = "settings"
 
 def report(chain: Chain, records: Records) -> dict[str, Any]:
     """Everything the records know of the chain's target."""
-    found = findings(chain)
+    found = worst_first([*leakage(chain, records.row_index), *findings(chain)])
     return {
         "report_version": REPORT_VERSION,
         "model": _model(chain.target.made),
