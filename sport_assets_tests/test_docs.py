@@ -23,6 +23,7 @@ PAGES = [
     "README.md",
     "docs/lineage.md",
     "docs/audit.md",
+    "docs/audit-page.md",
     "docs/adding-a-line.md",
     "docs/troubleshooting.md",
     "docs/tuning.md",
