@@ -24,6 +24,7 @@ PAGES = [
     "docs/lineage.md",
     "docs/audit.md",
     "docs/audit-page.md",
+    "docs/bundle.md",
     "docs/adding-a-line.md",
     "docs/troubleshooting.md",
     "docs/tuning.md",
