@@ -11,6 +11,7 @@ all other differences follow from origins.
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from sport_assets.audit.chain import Chain, Step
@@ -32,6 +33,8 @@ from sport_assets.lineage.row_index import Identifiers
 _OF_THE_RUN = ("seconds", "digest", "bytes", "checkpoints_written", "resumed_at", "threads", "processes", "seed")
 _SETTINGS = "settings"
 _LISTED = 20
+# of so many partitions that changed, the first by what they tell, row indexes are read: each is a file
+_INDEXES = 200
 
 
 def diff(before: Chain, after: Chain, records: Records) -> Difference:
@@ -39,15 +42,19 @@ def diff(before: Chain, after: Chain, records: Records) -> Difference:
     pairs = _pairs(before, after)
     of_model = {step.made.id for chain in (before, after) for step in _after_training(chain)}
     found = Difference((before.target.name, after.target.name), (before.target.made.version, after.target.made.version))
+    changes = []
     for left, right in pairs:
-        change = _partition(left, right, before, after, records)
+        change = _partition(left, right, before, after)
         if change is None:
             found.same_partitions += 1
-            continue
-        known = left or right
-        (found.model if known is not None and known.made.id in of_model else found.data).append(change)
-    found.data.sort(key=_telling)
-    found.model.sort(key=_telling)
+        else:
+            changes.append((change, left, right))
+    changes.sort(key=lambda each: _telling(each[0]))
+    for number, (change, left, right) in enumerate(changes):
+        if number < _INDEXES and left is not None and right is not None:
+            change = replace(change, identifiers=tuple(_identifiers(left.made, right.made, records)))
+        of = [step.made.id in of_model for step in (left, right) if step is not None]
+        (found.model if any(of) else found.data).append(change)
     both = [(left, right) for left, right in pairs if left is not None and right is not None]
     own = [(left, right) for left, right in both if left.made.id in of_model or left is before.target]
     found.code = _code(before, after)
@@ -83,9 +90,7 @@ def _after_training(chain: Chain) -> Iterator[Step]:
             yield step
 
 
-def _partition(
-    left: Step | None, right: Step | None, before: Chain, after: Chain, records: Records
-) -> PartitionChange | None:
+def _partition(left: Step | None, right: Step | None, before: Chain, after: Chain) -> PartitionChange | None:
     known = right or left
     assert known is not None
     made = tuple(step.made if step is not None else None for step in (left, right))
@@ -104,7 +109,6 @@ def _partition(
         origin=origin,
         because=tuple(_because(left.made, right.made)) if origin else (),
         raw_files=tuple(_raw_files(left.made, right.made)),
-        identifiers=tuple(_identifiers(left.made, right.made, records)),
     )
 
 

@@ -106,6 +106,8 @@ def reasons(recorded: Materialization, again: Materialization) -> list[Change]:
     settings = [
         Change(f"configuration: {name}", before, now)
         for name, before, now in setting_changes(recorded.config, again.config)
+        # left open then, and given now: what was taken stands in the environment
+        if not (name in ("device", "threads") and before is None)
     ]
     environment = environment_changes(recorded.environment, again.environment)
     return [*([code] if code.before != code.after else []), *settings, *environment]

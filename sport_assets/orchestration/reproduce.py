@@ -6,7 +6,7 @@ Belongs here: which steps are made and with what, and what became of them. Must 
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -79,10 +79,11 @@ class Reproduction:
                 made = each.made
                 step = Step(made.key, made.partition)
                 observe(step, TAKEN_OVER if made.id in taken else "made again", number, len(steps))
-                if made.id in taken:
-                    self._outcomes[made.id] = self._take_over(step, made)
-                else:
-                    self._outcomes[made.id] = self._again(step, made, found, run_step)
+                outcome = self._take_over(step, made) if made.id in taken else self._again(step, made, found, run_step)
+                if each.withdrawn is not None:  # here it is made all the same: the question is what was
+                    note = f"withdrawn by {each.withdrawn.by}: {each.withdrawn.reason}"
+                    outcome = replace(outcome, notes=(*outcome.notes, note))
+                self._outcomes[made.id] = outcome
         return Result([self._outcomes[each.made.id] for each in steps], self.tolerance)
 
     # -- before ------------------------------------------------------------------------------------------------------

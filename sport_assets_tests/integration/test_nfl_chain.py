@@ -150,6 +150,34 @@ def test_prediction_needs_no_torch_and_is_found_by_key_digest_and_folder(built: 
     assert texts[0].startswith("game_id,play_id,nfl_id,frame_id,x,y\n")
 
 
+def test_the_model_is_reproduced_from_its_bundle_and_raw_files_under_other_names(built: Path, tmp_path: Path) -> None:
+    """On a machine that has nothing else, with another season configured."""
+    bundle = tmp_path / "evidence.zip"
+    run(built, "bundle", "nfl/exported_model:sanity|0", "--out", str(bundle))
+    attic = tmp_path / "attic"
+    attic.mkdir()
+    for number, path in enumerate(sorted((built / "data" / "nfl").rglob("*.csv"))):
+        (attic / f"{number}.bin").write_bytes(path.read_bytes())
+    arguments = ["reproduce", str(bundle), "--into", str(tmp_path / "into")]
+    refused = run(tmp_path, *arguments, check=False)
+    assert refused.returncode == 1 and "nfl/train/input_2023_w01.csv (SHA-256" in refused.stderr
+    done = run(tmp_path, *arguments, "--data", str(attic), "--json", seasons="2019")
+    result = json.loads(done.stdout)
+    assert [step["verdict"] for step in result["steps"]] == ["identical"] * 12, result
+    assert result["verdict"] == "identical" and result["first_difference"] is None
+    made = materializations(built)["nfl/exported_model", "sanity|0"]
+    assert result["steps"][-1]["reproduced_version"] == made.version
+    shown = run(tmp_path, *arguments, "--from", "checkpoint", check=False)
+    assert shown.returncode == 1 and "reproduce from raw" in shown.stderr, "a bundle holds no data"
+
+
+def test_a_model_is_told_apart_from_another_and_not_from_itself(built: Path) -> None:
+    model = "nfl/evaluation:sanity|0"
+    assert json.loads(run(built, "diff", model, model, "--json").stdout)["same"] is True
+    shown = run(built, "diff", "nfl/checkpoint:sanity|0", model).stdout
+    assert "only B" in shown and "nfl/evaluation:sanity|0" in shown
+
+
 @pytest.fixture(scope="module")
 def real_home(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home over the real weeks of 2019, from which models are built."""

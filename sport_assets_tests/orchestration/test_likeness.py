@@ -229,10 +229,12 @@ def test_rows_and_blocking_checks_count_and_warnings_are_noted(tmp_path: Path) -
 
 def test_reasons_name_code_settings_and_environment(tmp_path: Path) -> None:
     text("x.json", "1")(tmp_path)
-    now = record(tmp_path, config={"a": {"b": 1}})
+    now = record(tmp_path, config={"a": {"b": 1}, "device": "cpu"})
     then = now.environment.model_copy(
         update={"packages": {**now.environment.packages, "numpy": "1.0", "gone": "2"}, "device": "cuda:0"}
     )
-    before = now.model_copy(update={"code_version": "0", "config": {"a": {"b": 2}}, "environment": then})
+    before = now.model_copy(
+        update={"code_version": "0", "config": {"a": {"b": 2}, "device": None}, "environment": then}
+    )
     found = [reason.what for reason in reasons(before, now)]
     assert found == ["code version", "configuration: a.b", "device", "package numpy", "package gone"]

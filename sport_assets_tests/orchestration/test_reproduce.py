@@ -16,7 +16,7 @@ from sport_assets.audit.records import LedgerRecords
 from sport_assets.lineage.errors import LineageError, RawFileMissing, StoreDamaged
 from sport_assets.lineage.gate import override
 from sport_assets.lineage.home import Home
-from sport_assets.lineage.manifest import RawFile
+from sport_assets.lineage.manifest import RawFile, Withdrawn
 from sport_assets.lineage.store import Store
 from sport_assets.orchestration.likeness import DIFFERENT, IDENTICAL
 from sport_assets.orchestration.recorded import Recorded
@@ -247,6 +247,15 @@ def test_a_raw_path_that_leads_out_of_the_scratch_folder_is_refused(toy: ToyHome
         with pytest.raises(LineageError, match="must lie below the data folder"):
             scratch.place_raw({path: source})
     assert not (tmp_path / "outside.csv").exists() and not (tmp_path / "absolute.csv").exists()
+
+
+def test_what_was_withdrawn_since_is_made_again_and_said(toy: ToyHome, tmp_path: Path) -> None:
+    toy.materialize("toy/raw", "d1", raise_on_error=True)
+    digest = toy.latest("toy/raw", "d1").raw_files[0].sha256
+    with toy.lineage() as lineage:
+        lineage.ledger.append(Withdrawn(raw_sha256=digest, by="a person", reason="no licence"))
+    [outcome] = reproduce(toy, chain_of(toy, "toy/raw", "d1"), tmp_path / "into").outcomes
+    assert (outcome.verdict, outcome.notes) == (IDENTICAL, ("withdrawn by a person: no licence",))
 
 
 def test_rows_are_withdrawn_as_they_were_for_each_step(toy: ToyHome, tmp_path: Path) -> None:
