@@ -6,7 +6,7 @@ Belongs here: putting the commands together. Must not come here: work; each comm
 import typer
 
 # a line's commands join their groups by themselves
-from sport_assets.cli import audit, building, bundle, diff, ledger, nfl, reproduce, verify  # noqa: F401
+from sport_assets.cli import audit, building, bundle, diff, ledger, nfl, reproduce, verify, withdraw  # noqa: F401
 from sport_assets.cli.groups import predict_app, sample_app, tune_app
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ app.add_typer(bundle.app)
 app.add_typer(reproduce.app)
 app.add_typer(diff.app)
 app.add_typer(verify.app)
+app.add_typer(withdraw.app)
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(sample_app, name="sample-data")
 app.add_typer(predict_app, name="predict")

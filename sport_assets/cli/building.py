@@ -52,7 +52,14 @@ def build(
         made = summarise(report)
         results = [_result(home, done.step.key, done.step.partition) for done in report.done if done.step.key == target]
         if as_json:
-            print_json({"target": results, "made": [str(done.step) for done in made], "skipped": report.skipped})
+            print_json(
+                {
+                    "target": results,
+                    "made": [str(done.step) for done in made],
+                    "skipped": report.skipped,
+                    "withdrawn": report.withdrawn,
+                }
+            )
         else:
             for result in results:
                 _show(result)

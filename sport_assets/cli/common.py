@@ -87,6 +87,8 @@ def summarise(report: Any) -> Any:
     for key, partitions in report.skipped.items():
         shown = ", ".join(partitions[:6]) + (f" and {len(partitions) - 6} more" if len(partitions) > 6 else "")
         err.print(f"skipped, no raw file: {key} {shown}", highlight=False, soft_wrap=True)
+    for name, reason in report.withdrawn.items():
+        err.print(f"skipped, withdrawn: {plain(name)} ({plain(reason)})", highlight=False, soft_wrap=True)
     made = report.made()
     err.print(f"{len(made)} made, {len(report.done) - len(made)} current", highlight=False)
     return made

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 SAMPLE_ROWS = 20
+# The check that fails where something behind a materialization was withdrawn: the one that only others can fail.
+UNTAINTED = "untainted"
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ Belongs here: the verdict, from the ledger alone. Must not come here: reading th
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from sport_assets.lineage.checks import UNTAINTED
 from sport_assets.lineage.errors import GateRefused, LineageError
 from sport_assets.lineage.ledger import Ledger
 from sport_assets.lineage.lookup import Lookup
@@ -80,6 +81,10 @@ def admit(ledger: Lookup, materialization: Materialization) -> None:
     """Raise ``GateRefused`` unless this very materialization may be read."""
     key, partition = materialization.key, materialization.partition
     failed = standing(ledger, materialization).failed
+    tainted = next((check for check in failed if check.name == UNTAINTED), None)
+    if tainted is not None:
+        target = key if partition is None else f"{key} --partition '{partition}'"
+        raise GateRefused(key, partition, tainted.description, f"Make it again without it: sport-assets build {target}")
     if failed:
         what = "; ".join(
             f"{check.name} ({check.failed} of {check.checked} failed)" if check.checked else check.name

@@ -32,6 +32,7 @@ from sport_assets.orchestration.model_assets import model_assets
 from sport_assets.orchestration.model_line import ModelLine, Stage, pictures
 from sport_assets.orchestration.recording import LineageResource
 from sport_assets.orchestration.tuning import Tuning, tuning_asset
+from sport_assets.orchestration.withdrawn import without_withdrawn
 from sport_assets.training.names import SPLIT_FILE
 
 LINE = "nfl"
@@ -189,7 +190,7 @@ class SplitConfig(dg.Config):
 )
 def split(context: dg.AssetExecutionContext, lineage: LineageResource, config: SplitConfig) -> dg.MaterializeResult:
     with lineage.record(context, config) as record:
-        present = weeks.present_weeks(_data())
+        present = without_withdrawn(record.inner.lineage, "nfl/play_tensors", weeks.present_weeks(_data()))
         tensors = {week: record.read("nfl/play_tensors", week).folder for week in present}
         tracked = {week: record.read("nfl/tracking", week).folder for week in present}
         report = dataset.write_split(tensors, tracked, record.folder, **config.model_dump())

@@ -200,6 +200,11 @@ def _provenance(facts: Mapping[str, Any]) -> str:
     ]
     checks = facts.get("checks", {})
     text = "## Provenance\n\n" + markdown_table(["", "version"], rows)
+    if facts.get("exported_model"):
+        text += (
+            "\n\nThis card says what was known when it was made. Whether anything behind the model was withdrawn, failed "
+            f"or replaced since, `sport-assets audit {facts['exported_model'][:SHORT]}` tells."
+        )
     if checks:
         verdicts = [[f"`{name}`", "passed" if passed else "**failed**"] for name, passed in sorted(checks.items())]
         text += "\n\n" + markdown_table(["check", "result"], verdicts)

@@ -44,8 +44,8 @@ def evaluate(
     never saw it, and besides the same forecasts on the test side alone, which no tuning has seen.
     Writes to `out`: evaluation.json, predictions.parquet (original coordinates), error_by_horizon.png and
     play_best.png, play_median.png, play_worst.png; reliability.png for a model with modes. Returns facts (numbers by
-    name), the checks, and the games and plays that were measured (`test`, or `test fold:0` …). Raises BadSpecError where there is no play to judge by, LeakageError where weights would be
-    judged by a game that they saw.
+    name), the checks, and the games and plays that were measured (`test`, or `test fold:0` …). Raises BadSpecError
+    where there is no play to judge by, LeakageError where weights would be judged by a game that they saw.
     """
     from sport_assets.nfl.models import tensors_path
 

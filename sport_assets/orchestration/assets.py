@@ -14,6 +14,7 @@ import dagster as dg
 from sport_assets.lineage.code_version import code_version
 from sport_assets.orchestration.checks import AssetChecks
 from sport_assets.orchestration.recording import DECLARED_CHECKS
+from sport_assets.orchestration.taint import UNTAINTED_CHECK
 
 OWNER = "team:sport-data"
 
@@ -28,6 +29,8 @@ class Declaration:
     raw_paths: Callable[[str | None], Sequence[str]] | None
     preset: Callable[[str, Mapping[str, Any]], Mapping[str, Any]] | None = None
     pins: Mapping[str, str] = field(default_factory=dict)
+    reads: Sequence[str] = ()
+    code_version: str = ""
 
 
 # Every asset defined with ``asset``, by key.
@@ -62,12 +65,18 @@ def asset(
     function takes ``context``, resources and, if it has settings, ``config``.
     """
 
+    upstream_keys = list(reads)
+
     def define(function: Callable[..., Any]) -> dg.AssetsDefinition:
         asset_name = name or function.__name__
         key = dg.AssetKey([line, asset_name])
         text = key.to_user_string()
-        declared = checks or AssetChecks()
+        declared = AssetChecks([*(checks.declared if checks is not None else ()), UNTAINTED_CHECK])
         config = inspect.signature(function).parameters.get("config")
+        targets = [f"{function.__module__}:{function.__name__}"] if not code else list(code)
+        version = code_version(
+            targets, packages=[f"sport_assets.{line}", "sport_assets.training"], data_files=code_files
+        )
         DECLARED_CHECKS[text] = declared
         DECLARATIONS[text] = Declaration(
             text,
@@ -76,8 +85,9 @@ def asset(
             raw_paths,
             preset,
             {name: _key(line, upstream) for name, upstream in (pins or {}).items()},
+            [_key(line, upstream) for upstream in upstream_keys],
+            version,
         )
-        targets = [f"{function.__module__}:{function.__name__}"] if not code else list(code)
         about = dict(metadata or {})
         if column_schema is not None:
             about["dagster/column_schema"] = column_schema
@@ -85,16 +95,14 @@ def asset(
             key=key,
             group_name=line,
             description=description,
-            deps=[_dependency(line, upstream, partitions_def) for upstream in reads],
+            deps=[_dependency(line, upstream, partitions_def) for upstream in upstream_keys],
             partitions_def=partitions_def,
             check_specs=declared.specs(key, partitions_def),
             kinds=kinds or {"python"},
             owners=[OWNER],
             pool=pool,
             metadata=about,
-            code_version=code_version(
-                targets, packages=[f"sport_assets.{line}", "sport_assets.training"], data_files=code_files
-            ),
+            code_version=version,
         )(function)
 
     return define

@@ -11,6 +11,7 @@ from typing import Any
 import dagster as dg
 from dagster._core.errors import DagsterAssetCheckFailedError  # the package names it nowhere else
 
+from sport_assets.audit.taint import what
 from sport_assets.lineage.home import Home
 from sport_assets.lineage.record import Lineage
 from sport_assets.lineage.staleness import why_stale
@@ -19,6 +20,8 @@ from sport_assets.orchestration.build_settings import BuildError, Settings
 from sport_assets.orchestration.event_log import unhurried
 from sport_assets.orchestration.instance import initialise, instance
 from sport_assets.orchestration.sensors import end_mlflow_runs, reap
+from sport_assets.orchestration.taint import heal
+from sport_assets.orchestration.withdrawn import own_withdrawal, withdrawn
 
 
 @dataclass(frozen=True)
@@ -44,10 +47,12 @@ class Done:
 
 @dataclass
 class Report:
-    """What a build did, and which partitions it skipped because their raw files are not there."""
+    """What a build did, which partitions it skipped because their raw files are not there, and which because they, or
+    their raw files, are withdrawn (with the reason)."""
 
     done: list[Done] = field(default_factory=list)
     skipped: dict[str, list[str]] = field(default_factory=dict)
+    withdrawn: dict[str, str] = field(default_factory=dict)
 
     def made(self) -> list[Done]:
         """Steps that were materialized."""
@@ -75,8 +80,9 @@ class Builder:
         self._settings.spread(keys, partition)
         lineage = Lineage(self._home)
         try:
+            heal(lineage)
             self._settings.check(keys, lineage)  # a wrong value is refused before anything is made
-            steps = list(self._steps(keys, target, partition, report))
+            steps = list(self._steps(lineage, keys, target, partition, report))
             with unhurried(self._home.dagster), instance(self._home) as dagster:
                 # a slot that a killed run left would be waited for without end, and perhaps no daemon runs
                 reap(dagster, grace_seconds=0)
@@ -125,8 +131,13 @@ class Builder:
                 f"{target}:{partition} needs raw files that are not there: {', '.join(missing)} below {self._home.data}"
             )
 
-    def _steps(self, keys: list[str], target: str, partition: str | None, report: Report) -> Iterator[Step]:
-        """Every partition to look at, upstream first. A source partition without its raw files is skipped and named."""
+    def _steps(
+        self, lineage: Lineage, keys: list[str], target: str, partition: str | None, report: Report
+    ) -> Iterator[Step]:
+        """Every partition to look at, upstream first. A source partition without its raw files is skipped and named.
+
+        So is one that is withdrawn, which nothing can be made of; what stands on it alone is left out with it.
+        """
         narrow = self._narrow(keys, target) if partition is not None else set()
         present: dict[str, list[str | None]] = {}
         for key in keys:
@@ -142,11 +153,33 @@ class Builder:
                 if not here:
                     raise BuildError(self._no_raw(key, wanted))
                 wanted = here
+            wanted = self._not_withdrawn(lineage, key, wanted, report, asked=key in narrow)
             present[key] = wanted
             same = [present[up] for up in self._parents(key) if up in present and self._same_partitions(up, key)]
             if same:  # a week whose raw file is missing is missing all the way down
                 present[key] = [k for k in wanted if all(k in upstream for upstream in same)]
             yield from (Step(key, key_) for key_ in present[key])
+
+    def _not_withdrawn(
+        self, lineage: Lineage, key: str, wanted: list[str | None], report: Report, *, asked: bool
+    ) -> list[str | None]:
+        """Those partitions that can be made. Raises ``BuildError`` when one is not that was asked for, or without which
+        nothing can be made."""
+        standing = []
+        for partition in wanted:
+            event = withdrawn(lineage, key, partition)
+            if event is None:
+                standing.append(partition)
+                continue
+            said = f"{what(event)} is withdrawn, by {event.by} on {event.at:%Y-%m-%d}: {event.reason}"
+            if asked or partition is None:
+                raise BuildError(
+                    f"{Step(key, partition)} cannot be made: {said}. Build without it, or restore it: "
+                    f"sport-assets restore {event.id} --reason TEXT"
+                )
+            if own_withdrawal(lineage, key, partition) is not None:
+                report.withdrawn[str(Step(key, partition))] = event.reason
+        return standing
 
     def _narrow(self, keys: list[str], target: str) -> set[str]:
         """The assets of which a partition of the target needs that partition alone.

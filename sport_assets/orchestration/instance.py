@@ -13,6 +13,7 @@ from sport_assets.lineage.record import Lineage
 from sport_assets.orchestration.event_log import unhurried
 from sport_assets.orchestration.resources import GPU_POOL, visible_gpus
 
+_DONE = ".initialised"
 DAGSTER_YAML = """\
 # Written by `sport-assets init`. Change it freely; it is not written again.
 telemetry:
@@ -36,7 +37,7 @@ def initialise(home: Home) -> bool:
     Two processes that open a brand-new Dagster home at once can break it, so a file lock makes this one alone.
     """
     home.root.mkdir(parents=True, exist_ok=True)
-    done = home.dagster / ".initialised"
+    done = home.dagster / _DONE
     with FileLock(home.root / "init.lock"):
         fresh = not done.exists()
         home.dagster.mkdir(parents=True, exist_ok=True)
@@ -51,6 +52,11 @@ def initialise(home: Home) -> bool:
                 made.event_log_storage.set_concurrency_slots(GPU_POOL, max(1, visible_gpus() or os.cpu_count() or 1))
             done.touch()
     return fresh
+
+
+def initialised(home: Home) -> bool:
+    """Whether the home has a Dagster instance."""
+    return (home.dagster / _DONE).exists()
 
 
 def instance(home: Home) -> dg.DagsterInstance:

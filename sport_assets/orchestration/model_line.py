@@ -39,8 +39,8 @@ class ModelLine:
     ``tuning`` is the asset whose versions hold settings that a search found (``best.json``), for ``StageConfig.tuned``.
     ``evaluate`` and ``export`` are called with ``checkpoint`` (folder), ``split`` (file), ``samples`` (folders by
     partition) and ``out``, and return (facts, check results); ``evaluate`` also what it measured (a ``RowIndex``: side
-    ``test``, or ``test fold:0`` and so on), by the columns that ``TrainingJob.identifiers`` has; ``card`` with ``checkpoint``, ``evaluation``,
-    ``exported``, ``out`` (folders) and ``facts``, and returns the card's Markdown.
+    ``test``, or ``test fold:0`` and so on), by the columns that ``TrainingJob.identifiers`` has. ``card`` is called
+    with ``checkpoint``, ``evaluation``, ``exported``, ``out`` (folders) and ``facts``, and returns the card's Markdown.
     ``may_lose`` says for which partitions losing to a baseline only warns.
     ``evaluation_table`` is a Parquet file of ``evaluate``'s: the ``evaluation_checks`` with a schema are run on it, and
     ``evaluation_columns`` are its columns as the UI shows them. ``evaluation_rows`` is the fact that counts the

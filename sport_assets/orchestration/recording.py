@@ -17,6 +17,7 @@ from sport_assets.lineage.home import Home
 from sport_assets.lineage.record import Lineage, Record
 from sport_assets.lineage.row_index import Identifiers, RowIndex
 from sport_assets.orchestration.checks import AssetChecks, shown
+from sport_assets.orchestration.taint import at_publishing
 
 # The run's tag that names the machine it works on.
 HOST_TAG = "sport_assets/host"
@@ -109,7 +110,11 @@ class AssetRecord:
         ``facts`` are recorded and shown; ``metadata`` (plots, tables) is only shown.
         """
         key = self.context.asset_key
-        results = DECLARED_CHECKS[self.inner.key].complete(self.inner.key, self.inner.checks)
+        untainted = at_publishing(self.inner)
+        noted = [*self.inner.checks, untainted]
+        if not untainted.passed:  # what passes follows from the gate, and needs no entry
+            self.check(untainted)
+        results = DECLARED_CHECKS[self.inner.key].complete(self.inner.key, noted)
         published = self.inner.publish(rows=rows, facts=facts)
         made = published.materialization
         about: dict[str, Any] = {

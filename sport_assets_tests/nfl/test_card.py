@@ -58,6 +58,7 @@ def test_the_card_has_the_sections_and_every_number(written: tuple[str, Path], e
     for name in ("model", *BASELINES):
         assert NAMES[name] in text
     assert "model.hidden_dim | `16`" in text
+    assert "`sport-assets audit cccccccccccc` tells" in text, "its live status"
     for version in ("aaaaaaaaaaaa", "ffffffffffff"):
         assert version in text
     assert "Weeks trained on: 2023-w01. Weeks evaluated on: 2023-w01, 2023-w02." in text

@@ -23,6 +23,7 @@ from sport_assets.orchestration.model_assets import model_assets
 from sport_assets.orchestration.model_line import ModelLine, Stage
 from sport_assets.orchestration.recording import LineageResource
 from sport_assets.orchestration.resources import Accelerator, mlflow_resource
+from sport_assets.orchestration.withdrawn import without_withdrawn
 
 DAYS = dg.StaticPartitionsDefinition(["d1", "d2", "d3"])
 MODELS = dg.MultiPartitionsDefinition(
@@ -68,7 +69,7 @@ def split(context: dg.AssetExecutionContext, lineage: LineageResource) -> dg.Mat
     with lineage.record(context) as record:
         inner = record.inner.lineage
         there = [day for day in ("d1", "d2", "d3") if (inner.home.data / "toy" / f"{day}.csv").is_file()]
-        days = [day for day in there if inner.ledger.latest("toy/clean", day)]
+        days = [day for day in without_withdrawn(inner, "toy/clean", there) if inner.ledger.latest("toy/clean", day)]
         for day in days:
             record.read("toy/clean", day)
         record.output("split.json").write_text(json.dumps(days))
