@@ -13,7 +13,7 @@ from sport_assets.audit.page.layers import Cell, layers
 from sport_assets.audit.page.pack import IDENTIFIERS, pack
 from sport_assets.audit.page.portable import without_circumstances
 from sport_assets.audit.page.sections import figure, size, text
-from sport_assets_tests.audit.reports import digest, season
+from sport_assets_tests.audit.reports import check, digest, season
 
 SIX = ("raw_tracking", "tracking", "play_labels", "play_tensors", "embeddings", "features")
 HOSTILE = "</script><img src=x onerror=alert(1)>'\"&<!--{{ 7*7 }}"
@@ -80,6 +80,13 @@ def test_says_what_matters_before_any_script_runs() -> None:
         digest("model.onnx"),
     ):
         assert said in seen, said
+
+
+def test_a_figure_is_told_once() -> None:
+    report = season()
+    report["evaluation"]["facts"] |= {"ade_full": 0.41, "worst_play": [7, 8], "games": 4}
+    seen = Tags(page(report)).text
+    assert "Ade full" not in seen and "Worst play" in seen and "Games" in seen
 
 
 def test_findings_lead_to_their_partition() -> None:
@@ -172,6 +179,16 @@ def test_the_stores_page_changes_with_what_the_model_is() -> None:
 def test_the_stores_page_carries_no_circumstance(circumstance: str) -> None:
     assert circumstance in page(season())
     assert circumstance not in page(season(), for_store=True)
+
+
+def test_what_was_marked_later_is_not_on_the_stores_page() -> None:
+    marked = season()
+    for node in marked["nodes"][3:]:
+        node["checks"].append(check("untainted", passed=False, failed=1))
+        node["identifiers"] = (node["identifiers"] or {}) | {"error": "/home/ada: the row index is gone"}
+    marked["counts"]["checks"] += len(marked["nodes"]) - 3
+    assert page(marked, for_store=True) == page(season(), for_store=True)
+    assert "with failed checks" not in Tags(page(marked)).text, "standing on withdrawn data is said once"
 
 
 def test_versions_made_twice_are_one_node_in_the_store() -> None:

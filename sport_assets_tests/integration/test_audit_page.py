@@ -200,6 +200,11 @@ def test_search_finds_files_and_digests(opened: Open) -> None:
     assert version in details(page)
     assert page.locator(".box.chosen .name").inner_text() == "play_tensors"
 
+    search(page, "2000-w02")
+    page.keyboard.press("Enter")
+    assert page.locator(".box.hit .name").all_inner_texts() == ["raw_tracking", "tracking", "play_tensors"]
+    assert "2000-w02" in details(page)
+
     assert search(page, "tracking:2000-w0")[:2] == ["nfl/tracking:2000-w01", "nfl/tracking:2000-w02"]
     assert "Nothing here is called" in (search(page, "zzz") or page.locator("#found").inner_text())
 
@@ -223,6 +228,13 @@ def test_can_be_walked_by_keyboard_alone(opened: Open) -> None:
     assert "2000-w03" in details(page) and "Withdrawn by Ada" in details(page)
     page.keyboard.press("Escape")
     assert page.evaluate("document.activeElement.getAttribute('aria-expanded')") == "false"
+    assert "Details of nfl/tracking 2000-w03" in page.locator("#told").inner_text(), "what is shown is also said"
+    box(page, "tracking").locator(".choose").focus()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.closest('#details') !== null"), "Enter again goes into the details"
+    page.keyboard.press("Escape")
+    assert focused(page).startswith("tracking")
     page.keyboard.press("ArrowUp")
     assert focused(page).startswith("raw_tracking")
     ring = page.evaluate("getComputedStyle(document.activeElement.closest('.box')).outlineStyle")

@@ -56,7 +56,8 @@ function identifiers(found) {
 function ofNode(node) {
   const marks = [];
   if (node.withdrawn) {
-    marks.push(element('p', { class: 'error' }, `Withdrawn by ${node.withdrawn.by ?? 'unknown'}${node.withdrawn.at ? `, ${moment(node.withdrawn.at)}` : ''}: ${node.withdrawn.reason ?? ''}`));
+    const rows = Object.entries(node.withdrawn.rows || {}).map(([column, value]) => `${column}=${value}`).join(', ');
+    marks.push(element('p', { class: 'error' }, `${rows ? `Rows with ${rows} withdrawn` : 'Withdrawn'} by ${node.withdrawn.by ?? 'unknown'}${node.withdrawn.at ? `, ${moment(node.withdrawn.at)}` : ''}: ${node.withdrawn.reason ?? ''}`));
   }
   if (node.newer_version) marks.push(element('p', {}, 'Stale: a newer version exists, ', digest(short(node.newer_version))));
   for (const place of node.findings) {

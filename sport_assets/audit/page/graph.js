@@ -167,6 +167,7 @@ graph.addEventListener('click', (event) => {
     if (isOpen(box) && event.detail === 0) made.focus();
   } else if (event.target.closest('.choose')) {
     const asset = assets[box.dataset.asset];
+    if (box === chosenBox && event.detail === 0) { panel.focus(); return; } // Enter, a second time
     if (asset.nodes.length === 1) show(asset.nodes[0]);
     else showAsset(asset);
   }

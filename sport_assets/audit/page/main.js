@@ -1,8 +1,11 @@
 // What is shown when, the address (#node=…, #asset=…), theme, print, and keys that hold everywhere.
 
+const told = document.getElementById('told'); // for those who listen
+
 function fill(children) {
   panel.replaceChildren(...children.filter((child) => child !== ''));
   panel.scrollTop = 0;
+  told.textContent = `Details of ${panel.querySelector('.over')?.textContent} ${panel.querySelector('h3')?.textContent}, ${panel.querySelector('.states')?.innerText ?? ''}`;
 }
 
 /** `keep`: what a search marked stays marked. */
@@ -34,15 +37,15 @@ function showValue(column, value) {
 }
 
 /** To a partition: unfolded, marked, in sight. */
-function reach(node) {
-  light([node]);
+function reach(node, found = [node]) {
+  light(found);
   if (node.asset.nodes.length > 1) unfold(boxes[node.asset.number], true).show(node);
   show(node, { keep: true });
   jump(boxes[node.asset.number]);
 }
 
-function reachFile(file) {
-  light(file.node ? [file.node] : [], [file]);
+function reachFile(file, found = [file]) {
+  light(found.map((each) => each.node).filter(Boolean), found);
   showFile(file);
   const box = chosenBox;
   if (box) unfold(box, true).show(file);

@@ -10,16 +10,18 @@ findings. What is kept is named, so that a new field of the report stays out unt
 from collections.abc import Mapping
 from typing import Any
 
+from sport_assets.audit.page.status import UNTAINTED
+
 _MODEL = ("asset", "partition", "name", "version", "kind", "files")
 _NODE = ("asset", "partition", "name", "version", "kind", "rows", "quarantined_rows", "files", "code_version", "config")
-_NODE_TOO = ("seed", "identifiers", "withdrawn_rows")
+_NODE_TOO = ("seed", "withdrawn_rows")
 _CHECK = ("name", "passed", "blocking", "failed", "checked", "description", "rules")
 _RAW_FILE = ("path", "sha256", "size")
 _FINDING = ("kind", "severity", "name", "message", "remedy")
 _TRAINING = ("name", "version", "seed", "settings")
 _TRAINED = ("spec_digest", "epochs", "published_epoch", "steps", "parameters", "train_samples", "validation_samples")
 _TRAINED_TOO = ("monitor", "selected", "fitted_on", "folds", "members", "part", "bit_exact")
-_COUNTS = ("assets", "raw_files", "raw_bytes", "quarantined_rows", "checks")
+_COUNTS = ("assets", "raw_files", "raw_bytes")
 # Findings about what the versions hold. All others are about machines, people or what came later.
 CONTENT_FINDINGS = frozenset(
     {
@@ -39,7 +41,12 @@ def without_circumstances(report: Mapping[str, Any]) -> dict[str, Any]:
         names[node["id"]]: {
             "id": names[node["id"]],
             **_kept(node, *_NODE, *_NODE_TOO),
-            "checks": [_kept(check, *_CHECK) for check in node.get("checks") or ()],
+            "checks": [_kept(check, *_CHECK) for check in node.get("checks") or () if check["name"] != UNTAINTED],
+            "identifiers": {
+                columns: found
+                for columns, found in (node.get("identifiers") or {}).items()
+                if isinstance(found, Mapping)  # else why the list cannot be read here and now
+            },
             "raw_files": sorted(node.get("raw_files") or ()),
             "inputs": sorted({names.get(record, "unknown") for record in node.get("inputs") or ()}),
         }
@@ -71,7 +78,12 @@ def without_circumstances(report: Mapping[str, Any]) -> dict[str, Any]:
         "nodes": _in_order(nodes),
         "raw_files": [{**file, "node": owner} for (_, _, owner), file in sorted(raw_files.items(), key=repr)],
         "findings": sorted(findings, key=repr),
-        "counts": {**_kept(report["counts"], *_COUNTS), "steps": len(nodes)},
+        "counts": {
+            **_kept(report["counts"], *_COUNTS),
+            "steps": len(nodes),
+            "quarantined_rows": sum(node["quarantined_rows"] for node in nodes.values()),
+            "checks": sum(len(node["checks"]) for node in nodes.values()),
+        },
         "head": None,
     }
 

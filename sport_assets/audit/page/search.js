@@ -44,10 +44,13 @@ function matches(query) {
   }
   group('Asset', ranked(assets, (asset) => asset.key).map((asset) => (
     { text: asset.key, note: several(asset.nodes.length, 'version'), go: () => { light(asset.nodes); asset.nodes.length === 1 ? show(asset.nodes[0], { keep: true }) : showAsset(asset); jump(boxes[asset.number]); } })));
-  group('Partition', ranked(nodes.filter((node) => node.partition !== null), (node) => node.key).map((node) => (
-    { text: node.key, note: stateWords(node).join(', '), go: () => reach(node) })));
-  group('Raw file', ranked(rawFiles, (file) => file.path).map((file) => (
-    { text: file.path, note: bytes(file.size), go: () => reachFile(file) })));
+  // to one of them, and all that were found are marked
+  const partitions = ranked(nodes.filter((node) => node.partition !== null), (node) => node.key);
+  group('Partition', partitions.map((node) => (
+    { text: node.key, note: stateWords(node).join(', '), go: () => reach(node, partitions) })));
+  const files = ranked(rawFiles, (file) => file.path);
+  group('Raw file', files.map((file) => (
+    { text: file.path, note: bytes(file.size), go: () => reachFile(file, files) })));
   group('File', ranked(index.files, (file) => file.path).map((file) => ({ text: file.path, note: file.of.key, go: () => reach(file.of) })));
   if (/^[0-9a-f]{4,64}$/.test(wanted)) {
     group('Digest', index.versions.filter(([text]) => text.startsWith(wanted)).flatMap(([text, things]) => things.map((thing) => ({

@@ -143,13 +143,26 @@ def evaluation(report: Mapping[str, Any]) -> dict[str, Any] | None:
         {"metric": name, "model": figure(value), "baselines": [figure(own.get(name)) for own in rivals.values()]}
         for name, value in metrics.items()
     ]
+    # facts that the table has already
+    told = {_value(value) for own in (metrics, *rivals.values()) for value in own.values()} if rows else set()
     return {
         "rows": rows,
         "baselines": [words(name) for name in rivals],
-        "facts": _said(found.get("facts") or {}),
+        "facts": _said(
+            {
+                name: value
+                for name, value in (found.get("facts") or {}).items()
+                if not (isinstance(value, float) and value in told)
+            }
+        ),
         "node": found.get("node"),
         "name": found.get("name"),
     }
+
+
+def _value(figure: Any) -> float | None:
+    own = figure.get("value") if isinstance(figure, Mapping) else figure
+    return own if isinstance(own, float) else None
 
 
 def leaves(tree: Any, prefix: str = "") -> Iterable[tuple[str, Any]]:

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+# The check by which a withdrawal closes what was made from it.
+UNTAINTED = "untainted"
 # The worst first.
 LEVELS = ("error", "warning", "note", "passed", "unchecked")
 # State -> level, and how one partition and several are said to be in it.
@@ -37,7 +39,9 @@ def status_of(node: Mapping[str, Any], severities: Iterable[str], tainted: bool)
     """How one node of a report stands, with findings of these severities. ``tainted``: it stands on a withdrawn one."""
     found = set(severities)
     checks: Sequence[Mapping[str, Any]] = node.get("checks") or ()
-    failed = [check for check in checks if not check["passed"]]
+    # that it stands on withdrawn data is a state of its own
+    failed = [check for check in checks if not check["passed"] and check["name"] != UNTAINTED]
+    tainted = tainted or any(check["name"] == UNTAINTED and not check["passed"] for check in checks)
     states = []
     if node.get("withdrawn"):
         states.append("withdrawn")
