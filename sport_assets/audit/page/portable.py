@@ -10,7 +10,7 @@ findings. What is kept is named, so that a new field of the report stays out unt
 from collections.abc import Mapping
 from typing import Any
 
-from sport_assets.audit.page.status import UNTAINTED
+from sport_assets.lineage.checks import UNTAINTED
 
 _MODEL = ("asset", "partition", "name", "version", "kind", "files")
 _NODE = ("asset", "partition", "name", "version", "kind", "rows", "quarantined_rows", "files", "code_version", "config")

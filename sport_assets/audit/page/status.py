@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-# The check by which a withdrawal closes what was made from it.
-UNTAINTED = "untainted"
+from sport_assets.lineage.checks import UNTAINTED
+
 # The worst first.
 LEVELS = ("error", "warning", "note", "passed", "unchecked")
 # State -> level, and how one partition and several are said to be in it.
