@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sport_assets.audit.bundle.archive import write_archive
+from sport_assets.audit.bundle.archive import open_archive, write_archive
 from sport_assets.audit.bundle.chain_proof import departures, read_chain
 from sport_assets.audit.bundle.collect import collect
 from sport_assets.audit.bundle.subject import bullets, sections
@@ -273,6 +273,8 @@ def test_files_of_any_size_are_written_as_they_are(tmp_path: Path) -> None:
     write_archive(tmp_path / "a.zip", {"large.bin": large, "a/b.txt": b""})
     assert contents(tmp_path / "a.zip") == {"large.bin": large.read_bytes(), "a/b.txt": b""}
     assert inspect_bundle(tmp_path / "a.zip").files == 2
+    open_archive(tmp_path / "a.zip").unpack("large.bin", tmp_path / "unpacked.bin")
+    assert (tmp_path / "unpacked.bin").read_bytes() == large.read_bytes()
 
 
 def test_sections_and_lists_of_a_card() -> None:

@@ -4,6 +4,7 @@ Belongs here: writing and reading the archive. Must not come here: what its file
 """
 
 import hashlib
+import shutil
 import stat
 import struct
 import zipfile
@@ -65,8 +66,13 @@ class Opened:
         with zipfile.ZipFile(self.path) as archive:
             return archive.read(name)
 
+    def unpack(self, name: str, target: Path) -> None:
+        """Write one file of any size to ``target``, whose folder exists."""
+        with zipfile.ZipFile(self.path) as archive, archive.open(name) as file, target.open("wb") as out:
+            shutil.copyfileobj(file, out, _CHUNK)
+
     def texts(self, wanted: Callable[[str], bool]) -> Iterator[tuple[str, bytes]]:
-        """The files whose names are wanted, each as a whole, sorted."""
+        """The documents whose names are wanted, each as a whole, sorted; larger files are left out (``unpack``)."""
         with zipfile.ZipFile(self.path) as archive:
             for name in sorted(filter(wanted, self.digests)):
                 if self.sizes[name] <= MAX_TEXT:

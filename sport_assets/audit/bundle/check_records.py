@@ -6,12 +6,12 @@ Belongs here: all that the record files of a bundle can prove. Must not come her
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from pydantic import ValidationError
 
 from sport_assets.audit.bundle.archive import Opened
 from sport_assets.audit.bundle.chain_proof import ChainList, read_chain
+from sport_assets.audit.bundle.index import Index, Model
 from sport_assets.audit.bundle.names import CARD, CHAIN, EVALUATION, HEAD, INDEX, MODEL, RECORDS, ROWS, record_file
 from sport_assets.lineage.digest import version_of
 from sport_assets.lineage.errors import LineageError
@@ -37,9 +37,9 @@ class Records:
         return {name: event for name, event in self.events.items() if isinstance(event, Materialization)}
 
 
-def check_records(opened: Opened, index: Mapping[str, Any], add: Add) -> Records:
+def check_records(opened: Opened, index: Index, add: Add) -> Records:
     """Read all records and note through ``add`` (kind, place, message) what does not agree."""
-    records = Records(str(index["model"]["record"]))
+    records = Records(index.model.record)
     listed = _chain(opened, add)
     for name, text in opened.texts(lambda name: name.startswith(RECORDS) and not name.startswith(ROWS)):
         if name != HEAD:
@@ -49,7 +49,7 @@ def check_records(opened: Opened, index: Mapping[str, Any], add: Add) -> Records
     for made in records.made.values():
         _version(made, add)
     _references(records, index, add)
-    _row_indexes(records, opened, add)
+    _row_indexes(records, index, opened, add)
     _target(records, opened, index, add)
     return records
 
@@ -59,13 +59,13 @@ def _chain(opened: Opened, add: Add) -> ChainList | None:
         return None  # told of as missing already
     try:
         listed = read_chain(opened.text(CHAIN))
-    except (LineageError, ValueError) as error:
+    except (LineageError, ValueError, RecursionError) as error:
         add("file unreadable", CHAIN, f"cannot be read: {error}")
         return None
     try:
         read = json.loads(opened.text(HEAD))
         head = Head(read["seq"], read["hash"])
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         add("file unreadable", HEAD, f"cannot be read: {error}")
         return listed
     if head != listed.head:
@@ -136,10 +136,10 @@ def _version(made: Materialization, add: Add) -> None:
         )
 
 
-def _references(records: Records, index: Mapping[str, Any], add: Add) -> None:
+def _references(records: Records, index: Index, add: Add) -> None:
     """Inputs are there and are what they are said to be, subjects are there, and nothing stands apart."""
     behind = _behind(records.made, records.target, index)
-    known_missing = {(ref.get("record"), ref.get("version")) for ref in index.get("missing", ())}
+    known_missing = {(ref.record, ref.version) for ref in index.missing}
     made = records.made
     for each in made.values():
         for ref in each.inputs:
@@ -162,7 +162,7 @@ def _references(records: Records, index: Mapping[str, Any], add: Add) -> None:
                 )
             elif ref.record >= each.id:
                 add("records disagree", record_file(each.id), f"was made from a later record, {ref.record}")
-    if index.get("whole_chain"):
+    if index.whole_chain:
         return
     for name in made.keys() - behind:
         add("record added", record_file(name), f"the model in {INDEX} does not stand on it")
@@ -171,11 +171,12 @@ def _references(records: Records, index: Mapping[str, Any], add: Add) -> None:
             add("record missing", record_file(event.subject), f"record {event.id} is about it; it is not in the bundle")
 
 
-def _behind(made: Mapping[str, Materialization], target: str, index: Mapping[str, Any]) -> set[str]:
+def _behind(made: Mapping[str, Materialization], target: str, index: Index) -> set[str]:
     """The records of the model and its card, of the evaluation beside it, and of all they were made from."""
     beside = {each.id for each in made.values() if _is_beside(each, target)}
     found: set[str] = set()
-    waiting = [name for name in {target, str(index.get("card")), *beside} if name in made]
+    card = set() if index.card is None else {index.card}
+    waiting = [name for name in {target, *card, *beside} if name in made]
     while waiting:
         name = waiting.pop()
         if name not in found:
@@ -189,7 +190,7 @@ def _is_beside(made: Materialization, target: str) -> bool:
     return bool(files & {EVALUATION, CARD}) and any(ref.record == target for ref in made.inputs)
 
 
-def _row_indexes(records: Records, opened: Opened, add: Add) -> None:
+def _row_indexes(records: Records, index: Index, opened: Opened, add: Add) -> None:
     """Lists of what rows are about are named by their content, and those of the chain are there."""
     there = {name.removeprefix(ROWS).removesuffix(".json"): name for name in opened.digests if name.startswith(ROWS)}
     for digest, name in there.items():
@@ -198,23 +199,21 @@ def _row_indexes(records: Records, opened: Opened, add: Add) -> None:
     wanted = {each.row_index: each.id for each in records.made.values() if each.row_index is not None}
     for digest in there.keys() - wanted.keys():
         add("row index added", there[digest], "no record in the bundle refers to it")
+    for name in sorted(_behind(records.made, records.target, index)):
+        needed = records.made[name].row_index
+        if needed is not None and needed not in there:
+            add("row index missing", f"{ROWS}{needed}.json", "says what the rows are about", record=name)
 
 
-def _target(records: Records, opened: Opened, index: Mapping[str, Any], add: Add) -> None:
+def _target(records: Records, opened: Opened, index: Index, add: Add) -> None:
     """The model's files are those of its record; evaluation and card are those of a record in the bundle."""
-    model, target = index["model"], records.made.get(records.target)
+    model, target = index.model, records.made.get(records.target)
     if target is None:
         add("record missing", record_file(records.target), f"it is the model's own, as {INDEX} says")
         return
-    for name, found in (("asset", target.key), ("partition", target.partition), ("version", target.version)):
-        if model[name] != found:
-            add(
-                "records disagree",
-                INDEX,
-                f"its {name} is not that of the model's record",
-                expected=found,
-                found=model[name],
-            )
+    if model != Model.of(target):
+        message = "is not about what the model's record says"
+        add("records disagree", INDEX, message, expected=str(Model.of(target)), found=str(model))
     expected = {f"{MODEL}{file.path}": file.sha256 for file in target.files}
     there = {name: digest for name, digest in opened.digests.items() if name.startswith(MODEL)}
     for name in sorted(expected.keys() | there.keys()):

@@ -24,7 +24,7 @@ from sport_assets.lineage.errors import StoreDamaged
 from sport_assets.lineage.index import ENTRIES, INPUTS
 from sport_assets.lineage.manifest import Materialization
 from sport_assets.lineage.record import Lineage
-from sport_assets.lineage.row_index import index_path
+from sport_assets.lineage.row_index import index_path, load
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,7 @@ def collect(lineage: Lineage, record_id: str, *, whole_chain: bool = False) -> C
     files: dict[str, Source] = {record_file(each): text for each, text in texts.items()}
     files |= {f"{MODEL}{file.path}": _stored(lineage, target, file.path) for file in target.files}
     for digest in {each.row_index for each in made.values() if each.row_index is not None}:
+        load(lineage.home.records, digest)  # it is the one of that digest
         files[f"{ROWS}{digest}.json"] = index_path(lineage.home.records, digest)
     for name, owner in ((EVALUATION, evaluated), (CARD, card_made)):
         if owner is not None and _folder(lineage, owner).is_dir():

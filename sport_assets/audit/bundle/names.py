@@ -13,8 +13,6 @@ from sport_assets.audit.chain import name_of as named
 from sport_assets.lineage.manifest import InputRef, Materialization
 from sport_assets.lineage.store import partition_folder
 
-FORMAT: Final = 1  # of the layout; another layout needs another number and a reader for this one
-
 README: Final = "README.txt"
 SUMS: Final = "SHA256SUMS"
 INDEX: Final = "bundle.json"

@@ -5,7 +5,6 @@ what is signed (``provenance``). Keys come from ``openssl genpkey -algorithm ed2
 """
 
 import base64
-import binascii
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -104,7 +103,7 @@ def signed_payload(envelope: bytes, key: "Ed25519PublicKey") -> bytes:
         payload = base64.b64decode(read["payload"], validate=True)
         signatures = [base64.b64decode(each["sig"], validate=True) for each in read["signatures"]]
         signed = pre_authentication_encoding(kind, payload)
-    except (ValueError, KeyError, TypeError, AttributeError, binascii.Error) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise SignatureWrong(f"it is no DSSE envelope: {error}") from error
     if kind != PAYLOAD_TYPE:
         raise SignatureWrong(f"its payload is {kind}, not {PAYLOAD_TYPE}")

@@ -5,7 +5,6 @@ with the model's files, that the statement is about just these, and who signed i
 add (``verify`` of a home), mending anything.
 """
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +16,7 @@ from sport_assets.audit.bundle.belonging import belonging
 from sport_assets.audit.bundle.chain_proof import departures, read_chain
 from sport_assets.audit.bundle.check_records import Records, check_records
 from sport_assets.audit.bundle.check_statement import check_statement
+from sport_assets.audit.bundle.index import Index, Model
 from sport_assets.audit.bundle.signing import KeyUnusable, SignatureWrong, key_id, read_public_key, signed_payload
 from sport_assets.audit.chain import name_of as named
 from sport_assets.audit.mismatch import Mismatch
@@ -54,7 +54,7 @@ class Verdict:
     """What checking a bundle found."""
 
     path: Path
-    model: dict[str, Any] | None = None
+    model: Model | None = None
     head: Head | None = None
     files: int = 0
     size: int = 0
@@ -73,8 +73,8 @@ class Verdict:
         """For a person: what it is about, how far its chain is proven, who signed it. Mismatches tell themselves."""
         told = [f"  {self.files} files, {self.size:,} bytes, {self.records} records"]
         if self.model is not None:
-            name = named(str(self.model["asset"]), self.model["partition"])
-            told.insert(0, f"{name} version {str(self.model['version'])[:12]}, record {self.model['record']}")
+            name = named(self.model.asset, self.model.partition)
+            told.insert(0, f"{name} version {self.model.version[:12]}, record {self.model.record}")
         if self.head is not None:
             told.append(
                 f"  chain of {self.head.seq} records up to {self.head.hash}: {self.links_proven} links proven, "
@@ -86,7 +86,7 @@ class Verdict:
         """For scripts."""
         return {
             "bundle": str(self.path),
-            "model": self.model,
+            "model": None if self.model is None else self.model.model_dump(),
             "head": None if self.head is None else {"records": self.head.seq, "hash": self.head.hash},
             "files": self.files,
             "bytes": self.size,
@@ -117,9 +117,9 @@ def inspect_bundle(path: Path, key: Path | None = None, home: Ledger | None = No
         verdict.add("archive unsound", path.name, "no file can be read from it")
         return verdict
     _check_sums(verdict, opened)
-    index = _document(verdict, opened, names.INDEX, _read_index)
+    index = _document(verdict, opened, names.INDEX, Index.model_validate_json)
     if index is not None:
-        verdict.model = index["model"]
+        verdict.model = index.model
         records = check_records(opened, index, verdict.add)
         verdict.head, verdict.records = records.head, len(records.events)
         verdict.links_proven, verdict.links_asserted = records.proven, records.asserted
@@ -158,22 +158,13 @@ def _read_sums(text: bytes) -> dict[str, str]:
     return listed
 
 
-def _read_index(text: bytes) -> dict[str, Any]:
-    index = json.loads(text)
-    if not isinstance(index, dict) or index.get("format") != names.FORMAT:
-        raise LineageError(f"its layout is not number {names.FORMAT}, the one that this version reads")
-    if not {"asset", "partition", "version", "record"} <= set(index["model"]):
-        raise LineageError("it does not name the model")
-    return index
-
-
 def _document(verdict: Verdict, opened: Opened, name: str, read: Callable[[bytes], T]) -> T | None:
     """A file as read; what is wrong with it is noted."""
     if name not in opened.digests:
         return None
     try:
         return read(opened.text(name))
-    except (LineageError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (LineageError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         verdict.add("file unreadable", name, f"cannot be read: {error}")
         return None
 

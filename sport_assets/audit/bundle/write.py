@@ -17,6 +17,7 @@ from sport_assets.audit.bundle.annex_iv import annex_iv
 from sport_assets.audit.bundle.archive import Source, write_archive
 from sport_assets.audit.bundle.collect import Contents, collect
 from sport_assets.audit.bundle.croissant import croissant
+from sport_assets.audit.bundle.index import Index, Model
 from sport_assets.audit.bundle.ml_bom import ml_bom
 from sport_assets.audit.bundle.openlineage import events
 from sport_assets.audit.bundle.provenance import statement
@@ -98,15 +99,15 @@ def sums(digests: Mapping[str, str]) -> bytes:
 
 
 def _index(contents: Contents, whole_chain: bool) -> dict[str, Any]:
-    made, card = contents.subject.made, contents.subject.card_made
-    return {
-        "format": names.FORMAT,
-        "made_by": f"sport_assets {__version__}",
-        "model": {"asset": made.key, "partition": made.partition, "version": made.version, "record": made.id},
-        "card": None if card is None else card.id,
-        "missing": [ref.model_dump() for ref in contents.subject.chain.missing],
-        "whole_chain": whole_chain,
-    }
+    card = contents.subject.card_made
+    index = Index(
+        made_by=f"sport_assets {__version__}",
+        model=Model.of(contents.subject.made),
+        card=None if card is None else card.id,
+        missing=list(contents.subject.chain.missing),
+        whole_chain=whole_chain,
+    )
+    return index.model_dump()
 
 
 def _digests(files: Mapping[str, Source]) -> dict[str, str]:
