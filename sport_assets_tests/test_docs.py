@@ -29,6 +29,7 @@ PAGES = [
     "docs/troubleshooting.md",
     "docs/tuning.md",
     "docs/training.md",
+    "docs/reproduce.md",
 ]
 LANGUAGES_RUN = ("bash", "python")
 LANGUAGES_SHOWN = ("", "text", "json", "yaml", "csv", "diff")
@@ -40,6 +41,7 @@ NOT_RUN = {
     ("README.md", "make ui"),
     ("docs/tuning.md", "sport-assets tune nfl --preset production --trials 60 --timeout 14400"),
     ("docs/tuning.md", "sport-assets build nfl/model_card --partition 'production|0' --set tuned=3f9c0a71be52"),
+    ("docs/reproduce.md", "sport-assets reproduce for-another-machine.zip --data /media/archive"),
 }
 
 

@@ -150,7 +150,10 @@ class Reproduction:
     # -- steps -------------------------------------------------------------------------------------------------------
 
     def _take_over(self, step: Step, made: Materialization) -> Outcome:
-        inputs = [ref.model_copy(update={"record": self._now[ref.record].id}) for ref in made.inputs]
+        inputs = [  # one whose record is missing cannot be followed, here as there
+            ref.model_copy(update={"record": self._now[ref.record].id}) if ref.record in self._now else ref
+            for ref in made.inputs
+        ]
         self._now[made.id] = self.scratch.adopt(made, inputs, self.recorded.folder(made), self.recorded.records)
         return Outcome(step, made.id, made.version, TAKEN_OVER, made.version)
 

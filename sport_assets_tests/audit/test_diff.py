@@ -137,7 +137,6 @@ def test_models_of_other_partitions_are_compared_step_by_step(lineage: Lineage) 
     ]
     assert found.model[0].because == ("settings", "seed") and not found.model[1].origin
     assert [(each.setting, each.before, each.after) for each in found.settings] == [
-        ("overrides", {}, None),
         ("overrides.model.hidden", None, 16),
         ("model.hidden", 8, 16),
         ("seed", 0, 1),
