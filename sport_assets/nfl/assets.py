@@ -116,7 +116,12 @@ def raw_supplementary(context: dg.AssetExecutionContext, lineage: LineageResourc
 def tracking(context: dg.AssetExecutionContext, lineage: LineageResource) -> dg.MaterializeResult:
     with lineage.record(context) as record:
         raw = record.read("nfl/raw_tracking")
-        report = plays.process_week(raw.raw_path("input_*"), raw.raw_path("output_*"), record.folder)
+        report = plays.process_week(
+            raw.raw_path("input_*"),
+            raw.raw_path("output_*"),
+            record.folder,
+            withdrawn=record.withdrawn_rows(plays.WITHDRAWABLE),
+        )
         record.check(report.checks)
         record.index(report.identifiers)
         record.quarantined(int(report.metadata["quarantined_rows"]))
@@ -136,7 +141,8 @@ def tracking(context: dg.AssetExecutionContext, lineage: LineageResource) -> dg.
 def play_context(context: dg.AssetExecutionContext, lineage: LineageResource) -> dg.MaterializeResult:
     with lineage.record(context) as record:
         raw = record.read("nfl/raw_supplementary")
-        report = supplementary.process_context(raw.raw_path("supplementary_data*"), record.folder)
+        withdrawn = record.withdrawn_rows(supplementary.PLAY_KEY)
+        report = supplementary.process_context(raw.raw_path("supplementary_data*"), record.folder, withdrawn)
         record.check(report.checks)
         record.index(report.identifiers)
         record.quarantined(int(report.metadata["quarantined_rows"]))

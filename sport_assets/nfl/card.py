@@ -202,8 +202,8 @@ def _provenance(facts: Mapping[str, Any]) -> str:
     text = "## Provenance\n\n" + markdown_table(["", "version"], rows)
     if facts.get("exported_model"):
         text += (
-            "\n\nThis card says what was known when it was made. Whether anything behind the model was withdrawn, failed "
-            f"or replaced since, `sport-assets audit {facts['exported_model'][:SHORT]}` tells."
+            "\n\nThis card says what was known when it was made. Whether anything behind the model was withdrawn, "
+            f"failed or was replaced since, `sport-assets audit {facts['exported_model'][:SHORT]}` tells."
         )
     if checks:
         verdicts = [[f"`{name}`", "passed" if passed else "**failed**"] for name, passed in sorted(checks.items())]

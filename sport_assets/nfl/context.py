@@ -10,7 +10,7 @@ a row nor changes one, so that nothing outside the allow-list can reach a model.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,8 +27,15 @@ from sport_assets.nfl.identifiers import GAME, PLAY, of_table
 from sport_assets.nfl.labels import CHECK_NAME as LABELS_CHECK
 from sport_assets.nfl.labels import DESCRIPTION as LABELS_DESCRIPTION
 from sport_assets.nfl.labels import LABELS_FILE, coverage_labels
-from sport_assets.nfl.raw_tables import RawFileError, RawTable, failure_rows, read_table, sift_table
-from sport_assets.nfl.schemas import ALLOWED_PRE_SNAP, CONTEXT_RULES, PLAY_CONTEXT, SUPPLEMENTARY
+from sport_assets.nfl.raw_tables import (
+    RawFileError,
+    RawTable,
+    failure_rows,
+    read_table,
+    sift_table,
+)
+from sport_assets.nfl.schemas import ALLOWED_PRE_SNAP, CONTEXT_RULES, PLAY_CONTEXT, SUPPLEMENTARY, WITHDRAWN
+from sport_assets.nfl.withdrawn import count_withdrawn, withdrawn_rows
 
 CONTEXT_FILE = "play_context.parquet"
 QUARANTINE_LIMIT = 0.05
@@ -66,8 +73,10 @@ class ContextReport:
     identifiers: RowIndex = field(default_factory=RowIndex)
 
 
-def read_context(path: Path) -> tuple[pl.DataFrame, Sifted, RawTable]:
+def read_context(path: Path, withdrawn: Sequence[Mapping[str, str]] = ()) -> tuple[pl.DataFrame, Sifted, RawTable]:
     """The play context of a supplementary file: COLUMNS, one row per play, sorted by game and play.
+
+    Rows of ``withdrawn`` row sets (column -> value, of PLAY_KEY) are set aside.
 
     Also returns what was sorted out, and the file as read. Raises RawFileError where the file as a whole
     cannot be used.
@@ -90,29 +99,32 @@ def read_context(path: Path) -> tuple[pl.DataFrame, Sifted, RawTable]:
     ]
     same = pl.col("possession_team") == pl.col("defensive_team")
     extra.append(failure_rows(rows, same, "same_team_on_both_sides", "defensive_team"))
+    extra.append(withdrawn_rows(rows, withdrawn))
     # Two rows of a play are one defect, whatever else they say: the first is kept.
     again = ("duplicate_play", "duplicate_play")
     sifted = sift_table(usable, PLAY_CONTEXT, pl.concat(extra), PLAY_KEY, again)
     return sifted.clean.drop("line").sort(PLAY_KEY), sifted, table
 
 
-def process_context(path: Path, out: Path) -> ContextReport:
+def process_context(path: Path, out: Path, withdrawn: Sequence[Mapping[str, str]] = ()) -> ContextReport:
     """Read and validate a supplementary file; write play_context.parquet, labels.parquet and quarantine.parquet to
     the folder ``out``.
 
+    Rows of ``withdrawn`` row sets are quarantined without what they say, and count neither as defects nor as rows.
     The same file gives the same bytes. Where the file as a whole cannot be used, the check ``file_structure`` fails
     and says why, and unusable.json is all that is written.
     """
     try:
-        context, sifted, table = read_context(path)
+        context, sifted, table = read_context(path, withdrawn)
     except RawFileError as error:
         return ContextReport(unusable(error, 1, CHECKS, out), {"plays": 0, "quarantined_rows": 0})
     context.write_parquet(out / CONTEXT_FILE)
     labels, labels_check = coverage_labels(table, sifted.clean.select("line", *PLAY_KEY))
     labels.write_parquet(out / LABELS_FILE)
     quarantined = write_quarantine([sifted.quarantined], out)
-    unused = _unused(table)
-    rows = len(table.frame)
+    unused = _unused(table, withdrawn)
+    gone = count_withdrawn(sifted)
+    rows, defects = len(table.frame) - gone, quarantined - gone
     metadata: dict[str, int | float] = {
         "rows": rows,
         "plays": len(context),
@@ -120,10 +132,11 @@ def process_context(path: Path, out: Path) -> ContextReport:
         "columns_kept": len(ALLOWED_PRE_SNAP),
         "columns_left_out": len(SUPPLEMENTARY.columns) - len(COLUMNS),
         "quarantined_rows": quarantined,
-        "quarantined_share": round(quarantined / rows, 6),
+        "withdrawn_rows": gone,
+        "quarantined_share": round(defects / max(rows, 1), 6),
         **{f"coverage_{name}": share for name, share in labels_check.metadata.items() if name != "plays"},
     }
-    checks = (*_checks(table, sifted, unused, quarantined, rows), labels_check)
+    checks = (*_checks(table, sifted, unused, defects, rows), labels_check)
     return ContextReport(checks, metadata, of_table(context, GAME, PLAY))
 
 
@@ -144,7 +157,7 @@ def join_check(plays: pl.DataFrame, context: pl.DataFrame) -> CheckResult:
     )
 
 
-def _unused(table: RawTable) -> Sifted:
+def _unused(table: RawTable, withdrawn: Sequence[Mapping[str, str]]) -> Sifted:
     """Failures in the columns that are not used."""
     others = list(_OTHERS.columns)
     return sift_table(
@@ -155,6 +168,7 @@ def _unused(table: RawTable) -> Sifted:
             None if table.original is None else table.original.select(others),
         ),
         _OTHERS,
+        withdrawn_rows(table.frame, withdrawn),
     )
 
 
@@ -175,21 +189,26 @@ def _checks(table: RawTable, sifted: Sifted, unused: Sifted, quarantined: int, r
     def those(*names: str) -> dict[str, int]:
         return {rule: count for rule, count in sifted.rules.items() if rule in names}
 
-    values = {rule: count for rule, count in sifted.rules.items() if rule not in (*_READING_RULES, *CONTEXT_RULES)}
+    broken = _without_withdrawn(sifted.rules)
+    values = {rule: count for rule, count in broken.items() if rule not in (*_READING_RULES, *CONTEXT_RULES)}
     teams = [rule for rule in CONTEXT_RULES if rule != "duplicate_play"]
     return [
         *file_results([table]),
         result(
             "quarantined_share",
             sifted,
-            sifted.rules,
+            broken,
             passed=quarantined <= QUARANTINE_LIMIT * rows,
             failed=quarantined,
-            metadata={"share": round(quarantined / rows, 6), "limit": QUARANTINE_LIMIT},
+            metadata={"share": round(quarantined / max(rows, 1), 6), "limit": QUARANTINE_LIMIT},
         ),
         result("columns_and_types", sifted, those(*_READING_RULES)),
         result("values_in_range", sifted, values),
         result("unique_plays", sifted, those("duplicate_play")),
         result("teams_fit", sifted, those(*teams)),
-        result("results_and_charting", unused, unused.rules),
+        result("results_and_charting", unused, _without_withdrawn(unused.rules)),
     ]
+
+
+def _without_withdrawn(rules: Mapping[str, int]) -> dict[str, int]:
+    return {rule: count for rule, count in rules.items() if rule != WITHDRAWN}

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,10 +24,28 @@ from sport_assets.nfl import findings
 from sport_assets.nfl.file_checks import unusable
 from sport_assets.nfl.findings import PLAY_KEY, PLAYER_KEY
 from sport_assets.nfl.identifiers import GAME, PLAY, PLAYER, of_table
-from sport_assets.nfl.raw_tables import FIRST_LINE, RawFileError, RawTable, failure_rows, read_table, sift_table
-from sport_assets.nfl.schemas import FIELD_LENGTH_YARDS, FIELD_WIDTH_YARDS, INPUT, MAX_FRAMES, OUTPUT, ROLES, SIDES
+from sport_assets.nfl.raw_tables import (
+    FIRST_LINE,
+    RawFileError,
+    RawTable,
+    Sifted,
+    failure_rows,
+    read_table,
+    sift_table,
+)
+from sport_assets.nfl.schemas import (
+    FIELD_LENGTH_YARDS,
+    FIELD_WIDTH_YARDS,
+    INPUT,
+    MAX_FRAMES,
+    OUTPUT,
+    ROLES,
+    SIDES,
+    WITHDRAWN,
+)
 from sport_assets.nfl.shift import summarise
 from sport_assets.nfl.week_checks import CHECKS, CleanWeek, RawWeek, findings_content, week_checks
+from sport_assets.nfl.withdrawn import count_withdrawn, withdrawn_rows
 
 TRACKING_FILE, TARGETS_FILE, FINDINGS_FILE, SUMMARY_FILE = (
     "tracking.parquet",
@@ -50,6 +68,8 @@ __all__ = [
 ]
 
 FRAME_KEY = (*PLAYER_KEY, "frame_id")
+WITHDRAWABLE = PLAYER_KEY
+"""Columns by which rows of a week can be withdrawn: a game, a play, a player, or a player in one of these."""
 _NAME = re.compile(r"^(?:input|output)_(\d{4})_w(\d{2})\.csv(?:\.gz)?$")
 
 
@@ -88,8 +108,8 @@ def read_week(input_path: Path, output_path: Path | None = None) -> RawWeek:
     return RawWeek(table, outputs, *named)
 
 
-def clean_week(week: RawWeek) -> CleanWeek:
-    """Sort a week's rows by all rules of single rows (``schemas.ROW_RULES``)."""
+def clean_week(week: RawWeek, withdrawn: Sequence[Mapping[str, str]] = ()) -> CleanWeek:
+    """Sort a week's rows by all rules of single rows (``schemas.ROW_RULES``); ``withdrawn`` row sets are set aside."""
     rows = week.input.frame
     defender = pl.col("player_role") == "Defensive Coverage"
     known = pl.col("player_role").is_in(ROLES) & pl.col("player_side").is_in(SIDES)
@@ -98,12 +118,17 @@ def clean_week(week: RawWeek) -> CleanWeek:
             rows, known & (defender != (pl.col("player_side") == "Defense")), "role_side_mismatch", "player_role"
         )
     ]
-    clean = sift_table(week.input, INPUT, pl.concat([*extra, _foreign_games(rows, week.season)]), FRAME_KEY)
+    clean = sift_table(
+        week.input,
+        INPUT,
+        pl.concat([*extra, _foreign_games(rows, week.season), withdrawn_rows(rows, withdrawn)]),
+        FRAME_KEY,
+    )
     if week.output is None:
         return CleanWeek(clean, None)
     outputs = week.output.frame
     orphans = _orphans(outputs, rows, clean.clean)
-    found = pl.concat([orphans, _foreign_games(outputs, week.season)])
+    found = pl.concat([orphans, _foreign_games(outputs, week.season), withdrawn_rows(outputs, withdrawn)])
     return CleanWeek(clean, sift_table(week.output, OUTPUT, found, FRAME_KEY))
 
 
@@ -145,24 +170,28 @@ def restore_coordinates(rows: pl.DataFrame) -> pl.DataFrame:
     return _turn(rows)
 
 
-def process_week(input_path: Path, output_path: Path, out: Path) -> WeekReport:
+def process_week(
+    input_path: Path, output_path: Path, out: Path, withdrawn: Sequence[Mapping[str, str]] = ()
+) -> WeekReport:
     """Read, validate and standardise a week; write the files of the ``tracking`` asset to the folder ``out``.
 
     tracking.parquet, targets.parquet (clean rows in the files' order), quarantine.parquet (every quarantined
     row with rule, file and line), findings.json (what is wrong between rows), summary.json (distributions).
-    The same input files give the same bytes. Where a file cannot be used as a whole, the check ``file_structure``
-    fails and says why, and unusable.json is all that is written.
+    Rows of ``withdrawn`` row sets (column -> value, of WITHDRAWABLE) are quarantined without what they say, and count
+    neither as defects nor as rows. The same input files give the same bytes. Where a file cannot be used as a whole,
+    the check ``file_structure`` fails and says why, and unusable.json is all that is written.
     """
     try:
         week = read_week(input_path, output_path)
+        clean = clean_week(week, withdrawn)
+        _something_left(week, clean)
     except RawFileError as error:
         return WeekReport(unusable(error, 2, CHECKS, out), {"clean_input_rows": 0, "quarantined_rows": 0}, {})
-    clean = clean_week(week)
     assert week.output is not None and clean.output is not None
     found = findings.find(
-        _keyed(week.input, week.season),
+        _keyed(week.input, clean.input, week.season),
         clean.input.clean,
-        _keyed(week.output, week.season),
+        _keyed(week.output, clean.output, week.season),
         clean.output.clean,
         files=(week.input.file, week.output.file),
         season=week.season,
@@ -177,7 +206,8 @@ def process_week(input_path: Path, output_path: Path, out: Path) -> WeekReport:
     _write_json(out / SUMMARY_FILE, summary)
     _write_json(out / FINDINGS_FILE, findings_content(week, clean, found))
 
-    rows = len(week.input.frame) + len(week.output.frame)
+    gone = count_withdrawn(clean.input, clean.output)
+    rows, defects = len(week.input.frame) + len(week.output.frame) - gone, quarantined - gone
     plays = tracking.select(PLAY_KEY).n_unique()
     damaged = len({play for finding in found for play in finding.plays})
     metadata: dict[str, int | float] = {
@@ -186,7 +216,8 @@ def process_week(input_path: Path, output_path: Path, out: Path) -> WeekReport:
         "clean_input_rows": len(tracking),
         "clean_output_rows": len(targets),
         "quarantined_rows": quarantined,
-        "quarantined_share": round(quarantined / rows, 6),
+        "withdrawn_rows": gone,
+        "quarantined_share": round(defects / rows, 6),
         "games": tracking["game_id"].n_unique(),
         "plays": plays,
         "players": tracking["nfl_id"].n_unique(),
@@ -194,7 +225,7 @@ def process_week(input_path: Path, output_path: Path, out: Path) -> WeekReport:
         "findings": sum(finding.count for finding in found),
         "plays_with_findings": damaged,
     }
-    checks = week_checks(week, clean, found, quarantined, rows, plays, damaged)
+    checks = week_checks(week, clean, found, defects, rows, plays, damaged)
     return WeekReport(tuple(checks), metadata, summary, of_table(tracking, GAME, PLAY, PLAYER))
 
 
@@ -259,12 +290,26 @@ def _orphans(outputs: pl.DataFrame, inputs: pl.DataFrame, clean: pl.DataFrame) -
     )
 
 
-def _keyed(table: RawTable, season: int | None) -> pl.DataFrame:
-    """Rows whose ids and frame are possible, with their line: what is absent here was never in the file."""
+def _something_left(week: RawWeek, clean: CleanWeek) -> None:
+    if clean.input.clean.is_empty() and WITHDRAWN in clean.input.rules:
+        raise RawFileError(
+            week.input.file,
+            "all of its rows are withdrawn, or quarantined",
+            "Withdraw the week as a whole: sport-assets withdraw nfl/raw_tracking:WEEK --reason TEXT.",
+        )
+
+
+def _keyed(table: RawTable, sifted: Sifted, season: int | None) -> pl.DataFrame:
+    """Rows whose ids and frame are possible, with their line: what is absent here was never in the file.
+
+    Withdrawn rows are as if they never were: what lacks them is no defect.
+    """
     possible = pl.all_horizontal(pl.col(PLAYER_KEY) > 0) & pl.col("frame_id").is_between(1, MAX_FRAMES)
     if season is not None:
         possible &= _in_season(season)
-    return table.frame.select(FRAME_KEY).with_row_index("line", offset=FIRST_LINE).filter(possible)
+    rows = table.frame.select(FRAME_KEY).with_row_index("line", offset=FIRST_LINE).filter(possible)
+    gone = sifted.quarantined.filter(pl.col("rule") == WITHDRAWN).select(pl.col("line").cast(rows["line"].dtype))
+    return rows.join(gone, on="line", how="anti", maintain_order="left")
 
 
 def _turn(rows: pl.DataFrame) -> pl.DataFrame:

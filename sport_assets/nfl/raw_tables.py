@@ -23,14 +23,15 @@ import polars as pl
 
 from sport_assets.lineage.quarantine import FAILURE_SCHEMA, Sifted, empty_failures, failures, sift
 from sport_assets.lineage.table import Table
-from sport_assets.nfl.schemas import column_types, rule_name
+from sport_assets.nfl.schemas import WITHDRAWN, column_types, rule_name
 
 MISSING = "NA"
 FIRST_LINE = 2  # the header is line 1
 _NOTHING = Table("nothing", {})
 # A row that cannot be read at all says nothing about its values, and a value of the wrong type nothing about
 # ranges.
-_PRECEDENCE = {"field_count": 0, "type": 1, "not_finite": 2, "missing_value": 3}
+_PRECEDENCE = {WITHDRAWN: 0, "field_count": 1, "type": 2, "not_finite": 3, "missing_value": 4}
+_WHOLE_ROW = {WITHDRAWN: 0, "field_count": 1}
 
 _OTHER_SEASONS = (
     ({"gameId", "playId", "nflId"}, "the tracking format of the Big Data Bowls up to 2025 (gameId, playId, nflId)"),
@@ -136,8 +137,9 @@ def sift_table(
     failures.
 
     One cell breaks one rule: a mistyped value is not counted as missing too, nor NaN as out of range, and a
-    line with a wrong number of fields breaks that rule alone. Of rows that are the same in ``keys``, the
-    first clean one is kept: the others break the rule ``again[0]`` or, with other values, ``again[1]``. The clean table
+    line with a wrong number of fields breaks that rule alone. A withdrawn row is that and nothing else, and what it
+    says is not copied into the quarantine. Of rows that are the same in ``keys``, the first clean one is kept: the
+    others break the rule ``again[0]`` or, with other values, ``again[1]``. The clean table
     has one more column in front: ``line``, the row's line in the file.
     """
     found = failures(table.frame, schema).with_columns(pl.col("rule").map_elements(rule_name, return_dtype=pl.String))
@@ -151,8 +153,9 @@ def sift_table(
         return sifted
     source = table.frame if table.original is None else table.original
     rows = (sifted.quarantined["line"] - FIRST_LINE).to_list()
-    texts = [json.dumps(row) for row in source[rows].to_dicts()]
-    quarantined = sifted.quarantined.with_columns(row=pl.Series(texts, dtype=pl.String))
+    texts = pl.Series([json.dumps(row) for row in source[rows].to_dicts()], dtype=pl.String)
+    kept = pl.when(pl.col("rule") == WITHDRAWN).then(pl.lit("")).otherwise(texts)
+    quarantined = sifted.quarantined.with_columns(row=kept)
     return Sifted(sifted.clean, quarantined, sifted.rules)
 
 
@@ -307,10 +310,10 @@ def _one_rule_per_cell(found: pl.DataFrame) -> pl.DataFrame:
     if found.is_empty():
         return found
     rank = pl.col("rule").replace_strict(_PRECEDENCE, default=9, return_dtype=pl.Int64)
-    whole_row = (pl.col("rule") == "field_count").any().over("index")
+    of_row = pl.col("rule").replace_strict(_WHOLE_ROW, default=len(_WHOLE_ROW), return_dtype=pl.Int64)
     return (
         found.with_columns(rank=rank)
-        .filter(~whole_row | (pl.col("rule") == "field_count"))
+        .filter(of_row == of_row.min().over("index"))
         .filter(pl.col("rank") == pl.col("rank").min().over("index", "column"))
         .unique(["index", "rule", "column"], maintain_order=True)
         .drop("rank")

@@ -32,6 +32,8 @@ DIRECTIONS = ("left", "right")
 SIDES = ("Offense", "Defense")
 ROLES = ("Targeted Receiver", "Other Route Runner", "Passer", "Defensive Coverage")
 
+WITHDRAWN = "withdrawn"
+"""The rule under which rows are set aside that were withdrawn: they break none of those below."""
 ROW_RULES: dict[str, str] = {
     "field_count": "the line has more or fewer fields than the header (a truncated or joined line)",
     "type": "the text is not a value of the column's type",

@@ -18,7 +18,7 @@ from sport_assets.nfl import findings
 from sport_assets.nfl.file_checks import FILE_CHECKS, file_results
 from sport_assets.nfl.findings import Finding
 from sport_assets.nfl.raw_tables import RawTable
-from sport_assets.nfl.schemas import ROW_RULES
+from sport_assets.nfl.schemas import ROW_RULES, WITHDRAWN
 
 QUARANTINE_LIMIT = 0.01
 """Largest share of rows that may be quarantined before the week is rejected."""
@@ -139,7 +139,7 @@ def quarantine_counts(clean: CleanWeek) -> dict[str, int]:
 def findings_content(week: RawWeek, clean: CleanWeek, found: list[Finding]) -> dict[str, Any]:
     """findings.json: season, week, files, counts by rule of quarantined rows and of findings, up to 20 of each
     finding with file and line, and what the rules mean."""
-    explained = {**ROW_RULES, **findings.RULES}
+    explained = {**ROW_RULES, **findings.RULES, WITHDRAWN: "withdrawn by name and reason; what they say is not kept"}
     rules = {**quarantine_counts(clean), **_counts(found)}
     return {
         "version": 1,
@@ -175,10 +175,11 @@ def week_checks(
 ) -> list[CheckResult]:
     """The results of CHECKS for a week that was read, in their order.
 
-    quarantined of rows: distinct rows of both files; damaged of plays: plays with a finding.
+    quarantined of rows: distinct rows of both files, without those that are withdrawn; damaged of plays: plays with a
+    finding.
     """
     tables = [table for table in (week.input, week.output) if table]
-    broken = quarantine_counts(clean)
+    broken = {rule: count for rule, count in quarantine_counts(clean).items() if rule != WITHDRAWN}
     table = pl.concat([part.quarantined for part in (clean.input, clean.output) if part])
     between = _counts(found)
 

@@ -5,17 +5,21 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 
+from sport_assets.audit.withdraw import of_rows, of_text, withdraw
 from sport_assets.lineage.errors import GateRefused
 from sport_assets.lineage.home import Home
 from sport_assets.lineage.manifest import Materialization
 from sport_assets.lineage.record import Lineage
+from sport_assets.nfl.settings import choose_weeks
 from sport_assets.nfl.split import make_split
 from sport_assets.nfl.synthetic import generate
 from sport_assets.orchestration.build import Builder, BuildError
+from sport_assets.training.errors import BadSpecError
 
 WEEK = "2023-w01"
 
@@ -120,3 +124,42 @@ def test_a_preset_is_evaluated_by_as_many_folds_as_its_split_has(tmp_path: Path)
     assert MODEL.folds is not None
     assert MODEL.folds({"data": {"evaluate_by": "folds"}}, tmp_path) == 4, "not five, with four games"
     assert MODEL.folds({"data": {"evaluate_by": "holdout"}}, tmp_path) == 0
+
+
+def test_a_withdrawn_player_and_game_go_out_of_all_that_is_made_again(place: Home, lineage: Lineage) -> None:
+    build(place, "nfl/play_tensors", WEEK)
+    before = latest(lineage, "nfl/tracking", WEEK)
+    folder = lineage.store.folder(before.key, WEEK, before.version)
+    first = pl.read_parquet(folder / "tracking.parquet").filter("player_to_predict").row(0, named=True)
+    player, game = {"nfl_id": str(first["nfl_id"])}, {"game_id": str(first["game_id"])}
+    for rows in (player, game):
+        withdraw(lineage.ledger, of_rows(lineage.ledger, rows, by="ada", reason="a request"))
+    build(place, "nfl/play_tensors", WEEK)
+    for key, partition, withdrawn in (
+        ("nfl/tracking", WEEK, [game, player]),
+        ("nfl/play_context", None, [game]),
+        ("nfl/play_tensors", WEEK, []),
+    ):
+        made = latest(lineage, key, partition)
+        assert made.kind == "materialized" and made.withdrawn_rows == withdrawn
+        assert not any(lineage.ledger.has_rows(made.row_index, rows) for rows in (player, game)), key
+    assert latest(lineage, "nfl/tracking", WEEK).facts["withdrawn_rows"] > 0
+
+
+def test_a_withdrawn_week_is_skipped_by_builds_and_refused_to_a_preset_that_names_it(
+    place: Home, lineage: Lineage
+) -> None:
+    from sport_assets.definitions import defs
+
+    generate(place.data / "nfl", season=2023, weeks=2, plays_per_week=6, seed=0)
+    build(place, "nfl/split", None)
+    withdraw(lineage.ledger, of_text(lineage.ledger, f"nfl/tracking:{WEEK}", by="ada", reason="a licence"))
+    report = Builder(defs, place).run("nfl/split", None)
+    assert report.withdrawn == {f"nfl/tracking:{WEEK}": "a licence"}
+    made = latest(lineage, "nfl/split", None)
+    assert {ref.partition for ref in made.inputs} == {"2023-w02"} and made.facts["weeks"] == 1
+    settings: dict[str, Any] = {"data": {"weeks": (WEEK,)}}
+    folder = lineage.store.folder("nfl/split", None, made.version)
+    with pytest.raises(BadSpecError, match=rf"names {WEEK}; available are 2023-w02"):
+        choose_weeks(settings, ["2023-w02"], folder)
+    assert Builder(defs, place).run("nfl/split", None).made() == []
