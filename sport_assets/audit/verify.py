@@ -5,10 +5,11 @@ it calls), and printing. Nothing on disk is changed, and a ledger that refuses t
 """
 
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 
 import sqlalchemy as sa
 
@@ -64,7 +65,7 @@ class _Chain:
 
     found: list[Mismatch]
     made: list[Made]  # of the model's chain, or of all
-    graph: Graph
+    graph: Callable[[], Graph]
     checked: int
     target: Made | None = None
     collected: dict[tuple[str, str | None, str], str] = field(default_factory=dict)
@@ -113,7 +114,7 @@ def verify(
         found += check_raw(raw, home.data, digests, kept, whole=model is None)
         found += check_row_indexes(home, chain.made, index, before=moment if model is None else None)
         return Verification(
-            mismatches=[_with_models(mismatch, chain) for mismatch in found],
+            mismatches=_with_models(found, chain) if found else [],
             target=chain.target.name if chain.target is not None else None,
             records=chain.checked,
             versions=len(folders),
@@ -192,9 +193,7 @@ def _check_chain(
         found += check_head(files, head, entered)
     every = check.made()
     made = every if scope is None else [each for each in every if each.record in scope]
-    graph = Graph.of(index) if index is not None else _graph(made)
-    if scope is None:
-        graph = _graph(every)
+    graph = partial(_graph, every) if scope is None or index is None else partial(Graph.of, index)
     found += _absent(home, made, {each.record for each in every})
     chain = _Chain(found, made, graph, checked=len(files.names) if scope is None or head else len(scope))
     chain.target = next((each for each in made if each.record == target), None)
@@ -252,6 +251,14 @@ def _graph(made: list[Made]) -> Graph:
     )
 
 
-def _with_models(mismatch: Mismatch, chain: _Chain) -> Mismatch:
-    records = mismatch.records or [record for record in (mismatch.record,) if record is not None]
-    return replace(mismatch, models=chain.graph.models(chain.subjects.get(record, record) for record in records))
+def _with_models(found: list[Mismatch], chain: _Chain) -> list[Mismatch]:
+    """Each with the models that stand on it."""
+    graph, cached = chain.graph(), dict[frozenset[str], tuple[str, ...]]()
+    told = []
+    for mismatch in found:
+        own = mismatch.records or [record for record in (mismatch.record,) if record is not None]
+        records = frozenset(chain.subjects.get(record, record) for record in own)
+        if records not in cached:
+            cached[records] = graph.models(records)
+        told.append(replace(mismatch, models=cached[records]))
+    return told

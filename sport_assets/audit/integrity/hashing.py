@@ -3,47 +3,87 @@
 Belongs here: hashing in parallel and how far it is. Must not come here: what the digests ought to be.
 """
 
+import hashlib
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Lock
 
-from sport_assets.lineage.digest import sha256_file
+_BUFFER = 2**20
+_PART_BYTES = 32 * 2**20
+_PART_FILES = 100
+
+
+Progress = Callable[[int, int], None]
 
 
 def hash_files(
-    paths: Iterable[Path],
-    *,
-    threads: int | None = None,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    paths: Iterable[Path], *, threads: int | None = None, progress: Progress = lambda done, total: None
 ) -> dict[Path, str | OSError]:
-    """The digest of each file, or why it could not be read. ``progress`` gets bytes done and bytes in all.
+    """The digest of each file, or why it could not be read. ``progress`` gets bytes done and bytes in all, from any
+    thread.
 
-    Threads are enough: hashing lets the others run. The largest go first, so that none is left alone at the end.
+    Threads are enough: hashing lets the others run. The largest go first, so that none is left alone at the end; small
+    ones go many at a time, since handing them over takes as long as hashing them.
     """
     sizes = {path: _size(path) for path in paths}
     total, done = sum(sizes.values()), 0
-    found: dict[Path, str | OSError] = {}
-    progress(0, total)
-    with ThreadPoolExecutor(max_workers=threads or cores()) as pool:
-        order = sorted(sizes, key=lambda path: -sizes[path])
-        for path, digest in zip(order, pool.map(_digest, order), strict=True):
-            found[path] = digest
-            done += sizes[path]
+    counting = Lock()
+
+    def advance(count: int) -> None:
+        nonlocal done
+        with counting:
+            done = min(done + count, total)
             progress(done, total)
+
+    advance(0)
+    found: dict[Path, str | OSError] = {}
+    with ThreadPoolExecutor(max_workers=threads or cores()) as pool:
+        for digests in pool.map(lambda part: _digests(part, advance), _parts(sizes)):
+            found |= digests
+    return found
+
+
+def _parts(sizes: Mapping[Path, int]) -> Iterator[list[Path]]:
+    part: list[Path] = []
+    size = 0
+    for path in sorted(sizes, key=lambda path: -sizes[path]):
+        part.append(path)
+        size += sizes[path]
+        if size >= _PART_BYTES or len(part) >= _PART_FILES:
+            yield part
+            part, size = [], 0
+    if part:
+        yield part
+
+
+def _digests(paths: list[Path], advance: Callable[[int], None]) -> dict[Path, str | OSError]:
+    found: dict[Path, str | OSError] = {}
+    buffer = memoryview(bytearray(_BUFFER))  # made once: for small files that takes longer than reading them
+    unsaid = 0
+    for path in paths:
+        digest = hashlib.sha256()
+        try:
+            with path.open("rb", buffering=0) as file:
+                while count := file.readinto(buffer):
+                    digest.update(buffer[:count])
+                    unsaid += count
+                    if unsaid >= _PART_BYTES:
+                        advance(unsaid)
+                        unsaid = 0
+                    if count < len(buffer):
+                        break  # the end; another read would say no more
+            found[path] = digest.hexdigest()
+        except OSError as error:
+            found[path] = error
+    advance(unsaid)
     return found
 
 
 def cores() -> int:
     """Processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _digest(path: Path) -> str | OSError:
-    try:
-        return sha256_file(path)
-    except OSError as error:
-        return error
 
 
 def _size(path: Path) -> int:

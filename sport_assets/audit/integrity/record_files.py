@@ -4,6 +4,7 @@ Belongs here: reading and hashing record files without believing them. Must not 
 (``chain_check``).
 """
 
+import os
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
@@ -111,20 +112,20 @@ class RecordFiles:
         self.strays: list[str] = []
         self.numbered: dict[int, list[str]] = defaultdict(list)
         self._read: dict[str, RecordFile] = {}
-        years = sorted(path for path in folder.iterdir() if path.is_dir() and path.name.isdigit())
-        for path in (path for year in years for path in year.iterdir()):
-            self._include(path)
+        for year in sorted(path for path in folder.iterdir() if path.is_dir() and path.name.isdigit()):
+            with os.scandir(year) as entries:  # asks for no file's status
+                for entry in entries:
+                    self._include(f"{year.name}/{entry.name}", entry.is_file())
 
     def look_again(self, names: Iterable[str]) -> None:
         """Take up files that were written since the folder was listed."""
         for name in names:
             if name not in self.names and (self.folder / name).is_file():
-                self._include(self.folder / name)
+                self._include(name, is_file=True)
 
-    def _include(self, path: Path) -> None:
-        name = f"{path.parent.name}/{path.name}"
+    def _include(self, name: str, is_file: bool) -> None:
         number = number_of(name)
-        if number is None or not path.is_file():
+        if number is None or not is_file:
             self.strays.append(name)
         else:
             self.names.add(name)

@@ -9,7 +9,7 @@ import shutil
 import sqlite3
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,15 +52,15 @@ class _Index:
     connection: sa.Connection
     present: frozenset[str]  # names of tables and table.column
 
-    def select(self, table: sa.Table, *where: sa.ColumnElement[bool]) -> Iterator[sa.Row[Any]]:
+    def select(self, table: sa.Table, *where: sa.ColumnElement[bool]) -> Sequence[sa.Row[Any]]:
         """Rows of a table; a table that is not there has none, a column that is not there is empty."""
         if table.name not in self.present:
-            return iter(())
+            return ()
         columns = [
             column if f"{table.name}.{column.name}" in self.present else sa.null().label(column.name)
             for column in table.c
         ]
-        return iter(self.connection.execute(sa.select(*columns).where(*where)))
+        return self.connection.execute(sa.select(*columns).where(*where)).all()
 
 
 class Snapshot:

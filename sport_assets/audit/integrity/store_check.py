@@ -6,7 +6,7 @@ Belongs here: what lies in the store. Must not come here: raw files (``raw_check
 import os
 import re
 import stat
-from collections import defaultdict
+from collections import ChainMap, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -67,6 +67,7 @@ def check_versions(
     found: Iterable[Version], digests: Mapping[Path, str | OSError], known: Mapping[str, str]
 ) -> Iterator[Mismatch]:
     """What is not as recorded. ``known``: the names of recorded files by digest."""
+    known_names = dict(known)
     for version in found:
         if (mismatch := _wrong_version(version)) is not None:
             yield mismatch
@@ -81,15 +82,15 @@ def check_versions(
             said = "its files were to be freed and are still there; gc --apply ends what was cut off"
             yield _of(version, Kind.VERSION_COLLECTED, "", said, note=True)
         expected = {entry.path: entry for entry in version.made.files}
-        own = {entry.sha256: entry.path for entry in version.made.files}
+        names = ChainMap({entry.sha256: entry.path for entry in version.made.files}, known_names)
         for entry in expected.values():
-            yield from _file(version, entry, digests, {**known, **own})
+            yield from _file(version, entry, digests, names)
         for name in sorted(version.there.keys() - expected.keys()):
             if stat.S_ISDIR(version.there[name].st_mode):
                 continue  # a version is its files; folders do not count
             digest = digests.get(version.path(name))
             found_digest = digest if isinstance(digest, str) else None
-            said = _bytes_of(found_digest, {**known, **own}) or "no record knows these bytes"
+            said = _bytes_of(found_digest, names) or "no record knows these bytes"
             yield _of(version, Kind.FILE_ADDED, name, f"not recorded; {said}", found=found_digest)
         writable = [name for name in expected if name in version.there and version.there[name].st_mode & _WRITABLE]
         if not version.collected and (writable or version.folder.stat().st_mode & _WRITABLE):
@@ -195,13 +196,14 @@ def _contents(folder: Path) -> dict[str, os.stat_result] | OSError | None:
     if folder.is_symlink() or not folder.is_dir():
         return None
     found: dict[str, os.stat_result] = {}
-    waiting = [folder]
+    waiting = [str(folder)]
     try:
         while waiting:
-            for path in waiting.pop().iterdir():
-                found[path.relative_to(folder).as_posix()] = status = path.lstat()
-                if stat.S_ISDIR(status.st_mode):
-                    waiting.append(path)
+            with os.scandir(waiting.pop()) as entries:
+                for entry in entries:
+                    found[entry.path[len(str(folder)) + 1 :]] = entry.stat(follow_symlinks=False)
+                    if entry.is_dir(follow_symlinks=False):
+                        waiting.append(entry.path)
     except OSError as error:
         return error
     return found
