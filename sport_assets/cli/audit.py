@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from sport_assets.cli.common import JSON, err, opened, out, plain, print_json
+from sport_assets.cli.common import JSON, err, observed, opened, out, plain, print_json, summarise
+from sport_assets.lineage.home import Home
 
 if TYPE_CHECKING:
     from sport_assets.audit.impact import Impact
@@ -66,7 +67,8 @@ def _show(content: dict[str, Any]) -> None:
     commit = made["git_commit"] or "unknown"
     out.print(
         f"  made {made['at'][:19]} UTC by {made['user']} on {made['host']} ({made['device']}, {made['threads']} "
-        f"threads, Python {made['python']}), commit {commit[:12]}{' with uncommitted changes' if made['git_dirty'] else ''}",
+        f"threads, Python {made['python']}), commit {commit[:12]}"
+        f"{' with uncommitted changes' if made['git_dirty'] else ''}",
         highlight=False,
         soft_wrap=True,
     )
@@ -171,6 +173,9 @@ def impact_command(
     rows: Annotated[
         list[str] | None, typer.Option("--row", help="COLUMN=VALUE of rows instead; repeated, all must agree.")
     ] = None,
+    launch: Annotated[
+        bool, typer.Option("--launch", help="Make again what of it is not current, as it was made.")
+    ] = False,
     as_json: JSON = False,
 ) -> None:
     """Say what something went into: every asset, checkpoint, export and model card that holds it or stands on it."""
@@ -181,10 +186,21 @@ def impact_command(
             raise ValueError("give either what it is about (a file, an asset, a version), or --row COLUMN=VALUE")
         asked = subject_of(lineage.ledger, subject) if subject is not None else None
         found = impact(lineage.ledger, asked or subject_of_rows(lineage.ledger, row_set(rows or [])))
+        made = _launch(found) if launch else None
         if as_json:
-            print_json(found.to_json())
+            print_json(found.to_json() | ({} if made is None else {"made": made}))
         else:
             _show_impact(found)
+
+
+def _launch(found: "Impact") -> list[str]:
+    """Make again what is not current of what was found."""
+    from sport_assets.definitions import defs
+    from sport_assets.orchestration.again import launch
+
+    with observed() as observe:
+        report = launch(defs, Home.from_environment(), found, observe)
+    return [str(done.step) for done in summarise(report)]
 
 
 def row_set(options: list[str]) -> dict[str, str]:

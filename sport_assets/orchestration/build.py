@@ -95,7 +95,7 @@ class Builder:
                         latest = lineage.ledger.latest(step.key, step.partition)
                         report.done.append(Done(step, "current", "", latest.version if latest else ""))
                         continue
-                    materialize(job, dagster, step, self._settings.given(step.key), BUILD_TAGS)
+                    materialize(job, dagster, step, self._given(lineage, step), BUILD_TAGS)
                     report.done.append(self._outcome(lineage, step, reason))
         finally:
             lineage.close()
@@ -231,11 +231,19 @@ class Builder:
             step.key,
             step.partition,
             code_version=code_version or "",
-            config=self._settings.complete(step.key),
+            config=self._complete(lineage, step),
             expected_inputs=expected,
             raw_paths=self._raw_paths(step.key, step.partition),
         )
         return stale or self._stands_on_what_is_gone(lineage, step, set(expected))
+
+    def _complete(self, lineage: Lineage, step: Step) -> Mapping[str, Any]:
+        """The complete configuration that a step is wanted with."""
+        return self._settings.complete(step.key)
+
+    def _given(self, lineage: Lineage, step: Step) -> Mapping[str, Any] | None:
+        """What of a step's configuration is set."""
+        return self._settings.given(step.key)
 
     def _stands_on_what_is_gone(
         self, lineage: Lineage, step: Step, expected: set[tuple[str, str | None]]
