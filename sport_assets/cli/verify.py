@@ -135,7 +135,9 @@ def _show_mismatches(found: Sequence["Mismatch"]) -> None:
     count = sum(mismatch.severity == "error" for mismatch in found)
     notes = len(found) - count
     said = f"{count} mismatches" if count != 1 else "1 mismatch"
-    out.print(f"{said if count else 'all as recorded'}{f', {notes} notes' if notes else ''}", style="bold")
+    out.print(
+        f"{said if count else 'all as recorded'}{f', {notes} note{"s" * (notes > 1)}' if notes else ''}", style="bold"
+    )
 
 
 @contextmanager
