@@ -134,10 +134,9 @@ def _show_mismatches(found: Sequence["Mismatch"]) -> None:
         out.print(f"and {len(ordered) - _SHOWN} more (--json has all)", highlight=False)
     count = sum(mismatch.severity == "error" for mismatch in found)
     notes = len(found) - count
-    said = f"{count} mismatches" if count != 1 else "1 mismatch"
-    out.print(
-        f"{said if count else 'all as recorded'}{f', {notes} note{"s" * (notes > 1)}' if notes else ''}", style="bold"
-    )
+    said = f"{count} mismatch{'es' if count > 1 else ''}" if count else "all as recorded"
+    also = f", {notes} note{'s' if notes > 1 else ''}" if notes else ""
+    out.print(said + also, style="bold")
 
 
 @contextmanager
