@@ -134,9 +134,10 @@ def _show_mismatches(found: Sequence["Mismatch"]) -> None:
         out.print(f"and {len(ordered) - _SHOWN} more (--json has all)", highlight=False)
     count = sum(mismatch.severity == "error" for mismatch in found)
     notes = len(found) - count
-    said = f"{count} mismatch{'es' if count > 1 else ''}" if count else "all as recorded"
-    also = f", {notes} note{'s' if notes > 1 else ''}" if notes else ""
-    out.print(said + also, style="bold")
+    said = [f"{count} mismatch{'es' if count > 1 else ''}" if count else "all as recorded"]
+    if notes:
+        said.append(f"{notes} note{'s' if notes > 1 else ''}")
+    out.print(", ".join(said), style="bold")
 
 
 @contextmanager
