@@ -14,7 +14,7 @@ import polars as pl
 
 from sport_assets.lineage.checks import SAMPLE_ROWS, CheckResult
 from sport_assets.lineage.row_index import RowIndex
-from sport_assets.nfl import features, plots, shift
+from sport_assets.nfl import duplicates, features, plots, shift
 from sport_assets.nfl.context import CONTEXT_FILE, JOIN_CHECK, join_check
 from sport_assets.nfl.identifiers import of_split, of_week
 from sport_assets.nfl.labels import LABELS_FILE
@@ -35,6 +35,7 @@ TENSOR_CHECKS: dict[str, tuple[bool, str]] = {
 """Every check of ``write_tensors``: blocking or not, and its description."""
 SPLIT_CHECKS: dict[str, tuple[bool, str]] = {
     NO_LEAKAGE: (True, LEAKAGE),
+    duplicates.NAME: (True, duplicates.DESCRIPTION),
     shift.CHECK_NAME: (False, shift.DESCRIPTION),
 }
 """Every check of ``write_split``: blocking or not, and its description."""
@@ -82,7 +83,8 @@ def write_split(
 
     ``folds`` and ``settings`` are those of ``split.make_split``. Raises SplitError when it cannot be made as asked.
     """
-    games = games_of({week: PlayTensors.load(folder / TENSORS_FILE) for week, folder in tensors.items()})
+    plays_of_weeks = {week: PlayTensors.load(folder / TENSORS_FILE) for week, folder in tensors.items()}
+    games = games_of(plays_of_weeks)
     made = make_split(games, k=folds, **settings)
     made.save(out / SPLIT_FILE)
     summaries = {week: shift.load(folder / SUMMARY_FILE) for week, folder in tracking.items()}
@@ -98,7 +100,11 @@ def write_split(
         "folds": len(made.folds),
         "tuning_folds": len(made.tuning_folds),
     }
-    checks = (leakage_check(made, games, name=NO_LEAKAGE), shift_of_weeks(summaries))
+    checks = (
+        leakage_check(made, games, name=NO_LEAKAGE),
+        duplicates.duplicates_check(made, plays_of_weeks),
+        shift_of_weeks(summaries),
+    )
     return DatasetReport(checks, metadata, of_split(made))
 
 
