@@ -49,8 +49,7 @@ def near_duplicates(
     best: dict[tuple[int, int], float] = {}
     for turned in (values, *(values * sign for sign in signs)):
         for start in range(0, len(values), _BLOCK):
-            part = values[start : start + _BLOCK]
-            for first, second in _close(part, turned, start, groups, within):
+            for first, second in _close(values, turned, start, groups, within):
                 distance = float(np.sqrt(np.mean((values[first] - turned[second]) ** 2)))
                 pair = (min(first, second), max(first, second))
                 if distance <= within:
@@ -59,14 +58,15 @@ def near_duplicates(
 
 
 def _close(
-    part: NDArray[np.float64], others: NDArray[np.float64], start: int, groups: NDArray[np.integer], within: float
+    values: NDArray[np.float64], others: NDArray[np.float64], start: int, groups: NDArray[np.integer], within: float
 ) -> list[tuple[int, int]]:
-    """Candidates: indices of samples in ``part`` (which begins at ``start``) and ``others``.
+    """Candidates: samples of the block that begins at ``start``, and samples of ``others`` from there on.
 
-    Rounding errors of the matrix product are allowed for; the caller measures again.
+    In single precision, whose rounding errors are allowed for: the caller measures again. A pair is as far apart where
+    the other of the two is mirrored, so those before the block were compared with it already.
     """
-    squares = (part**2).sum(1)[:, None] + (others**2).sum(1)[None, :]
-    apart = squares - 2 * part @ others.T
-    near = apart <= within**2 * part.shape[1] + 1e-9 * squares
-    near &= groups[start : start + len(part), None] != groups[None, :]
-    return [(int(first) + start, int(second)) for first, second in zip(*np.nonzero(near), strict=True)]
+    part, rest = values[start : start + _BLOCK].astype(np.float32), others[start:].astype(np.float32)
+    squares = (part**2).sum(1)[:, None] + (rest**2).sum(1)[None, :]
+    near = squares - 2 * part @ rest.T <= within**2 * part.shape[1] + 1e-5 * squares
+    near &= groups[start : start + len(part), None] != groups[None, start:]
+    return [(int(first) + start, int(second) + start) for first, second in zip(*np.nonzero(near), strict=True)]
