@@ -186,11 +186,11 @@ def impact_command(
             raise ValueError("give either what it is about (a file, an asset, a version), or --row COLUMN=VALUE")
         asked = subject_of(lineage.ledger, subject) if subject is not None else None
         found = impact(lineage.ledger, asked or subject_of_rows(lineage.ledger, row_set(rows or [])))
-        made = _launch(found) if launch else None
-        if as_json:
-            print_json(found.to_json() | ({} if made is None else {"made": made}))
-        else:
+        if not as_json:
             _show_impact(found)
+        made = {"made": _launch(found)} if launch else {}
+        if as_json:
+            print_json({**found.to_json(), **made})
 
 
 def _launch(found: "Impact") -> list[str]:
