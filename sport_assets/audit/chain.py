@@ -23,6 +23,15 @@ from sport_assets.lineage.manifest import (
     Withdrawn,
 )
 
+TRAINED = "spec_digest"
+"""The fact by which a training is known: the digest of its specification."""
+MODEL_ASSETS = ("exported_model", "model_card")
+
+
+def is_model(key: str) -> bool:
+    """Whether an asset is an exported model or a model card."""
+    return key.rsplit("/", 1)[-1] in MODEL_ASSETS
+
 
 def name_of(key: str, partition: str | None) -> str:
     """``nfl/tracking:2023-w01``, or the key alone where there is no partition."""
@@ -61,6 +70,11 @@ class Step:
     def name(self) -> str:
         """Asset and partition."""
         return name_of(self.made.key, self.made.partition)
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether it is a training."""
+        return TRAINED in self.made.facts
 
     @property
     def newer(self) -> str | None:

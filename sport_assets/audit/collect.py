@@ -17,10 +17,11 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from sport_assets.audit.chain import name_of
 from sport_assets.audit.integrity.snapshot import Snapshot, snapshot
 from sport_assets.audit.integrity.store_check import foreign
 from sport_assets.audit.integrity.target import find_entry
-from sport_assets.audit.standing import Graph, partition_name
+from sport_assets.audit.standing import Graph
 from sport_assets.lineage.durable import sync
 from sport_assets.lineage.errors import LineageError
 from sport_assets.lineage.gate import withdrawal
@@ -53,7 +54,7 @@ class Free:
     @property
     def name(self) -> str:
         """The asset with its partition; for others the folder."""
-        return partition_name(*self.identity[:2]) if self.identity is not None else str(self.folder)
+        return name_of(*self.identity[:2]) if self.identity is not None else str(self.folder)
 
 
 @dataclass(frozen=True)
@@ -194,7 +195,7 @@ def _collected(index: Snapshot) -> dict[Identity, str]:
 
 
 def _refusal(identity: Identity, stand: set[str], graph: Graph, models: list[str]) -> str:
-    name = f"{partition_name(*identity[:2])} ({identity[2][:12]}) stays"
+    name = f"{name_of(*identity[:2])} ({identity[2][:12]}) stays"
     if not stand:
         return f"{name}: it is a model, what its partition gives today, or younger than asked for."
     named = sorted({graph.nodes[record].name for record in stand & set(models) or stand})

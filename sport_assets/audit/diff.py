@@ -85,7 +85,7 @@ def _after_training(chain: Chain) -> Iterator[Step]:
     """Checkpoints and what was made from them: the model's own steps, as against its data."""
     found: set[str] = set()
     for step in chain.steps:
-        if "spec_digest" in step.made.facts or any(ref.record in found for ref in step.made.inputs):
+        if step.is_trained or any(ref.record in found for ref in step.made.inputs):
             found.add(step.made.id)
             yield step
 

@@ -7,9 +7,11 @@ into row indexes (``leakage``); what the files on disk say (``verify``).
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from shlex import quote
 from typing import Literal
 
 from sport_assets.audit.chain import Chain, Step, name_of
+from sport_assets.lineage.checks import UNTAINTED
 from sport_assets.lineage.manifest import RecordedCheck
 
 Severity = Literal["error", "warning", "note"]
@@ -82,13 +84,13 @@ def _withdrawn(chain: Chain) -> Iterator[Finding]:
                 f"{f'rows with {what} in it were' if what else 'it was'} withdrawn by {event.by} on "
                 f"{event.at:%Y-%m-%d}: {event.reason}",
                 f"What stands on it must be made again without it: sport-assets impact "
-                f"{_row_options(event.rows) if event.rows else step.name} --launch. "
+                f"{_row_options(event.rows) if event.rows else quote(step.name)} --launch. "
                 f"Withdrawn by mistake: sport-assets restore {event.id} --reason TEXT",
             )
 
 
 def _row_options(rows: dict[str, str]) -> str:
-    return " ".join(f"--row {name}={value}" for name, value in sorted(rows.items()))
+    return " ".join(f"--row {quote(f'{name}={value}')}" for name, value in sorted(rows.items()))
 
 
 def _checks(chain: Chain) -> Iterator[Finding]:
@@ -102,8 +104,16 @@ def _checks(chain: Chain) -> Iterator[Finding]:
                 step.made.id,
                 step.name,
                 f"{_summary(check)}{f'. {check.description}' if check.description else ''}",
-                "Mend the input and build again." if check.blocking else "",
+                _check_remedy(check),
             )
+
+
+def _check_remedy(check: RecordedCheck) -> str:
+    if not check.blocking:
+        return ""
+    if check.name == UNTAINTED:
+        return "It must be made again without what was withdrawn: sport-assets impact of that, with --launch."
+    return "Mend the input and build again."
 
 
 def _summary(check: RecordedCheck) -> str:
@@ -130,7 +140,11 @@ def _left_out(chain: Chain) -> Iterator[Finding]:
         for rows in step.made.withdrawn_rows:
             what = " and ".join(f"{name}={value}" for name, value in sorted(rows.items()))
             yield Finding(
-                "rows_left_out", "note", step.made.id, step.name, f"rows with {what} were left out: they are withdrawn"
+                "rows_left_out",
+                "note",
+                step.made.id,
+                step.name,
+                f"made without rows with {what}, if it had any: they were withdrawn",
             )
 
 
@@ -203,7 +217,7 @@ def _unpinned(chain: Chain) -> Iterator[Finding]:
             "warning",
             steps[-1].made.id,
             _listed([step.name for step in steps]),
-            f"made with {len(packages)} packages that constraints.txt does not pin, or not so: {_listed(packages)}",
+            f"packages that constraints.txt does not pin, or not so ({len(packages)}): {_listed(packages)}",
             "Install with -c constraints.txt; the versions that were there are in the record.",
         )
 
@@ -244,7 +258,7 @@ def _not_exact(chain: Chain) -> Iterator[Finding]:
 
 def _fitted_on_all(chain: Chain) -> Iterator[Finding]:
     for step in chain.steps:
-        if "spec_digest" in step.made.facts and step.made.facts.get("folds"):
+        if step.is_trained and step.made.facts.get("folds"):
             yield Finding(
                 "final_fit",
                 "note",

@@ -4,6 +4,7 @@ Belongs here: which materializations hold or stand on something. Must not come h
 something about it (``withdraw``, orchestration).
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,16 +12,15 @@ from typing import Any, Literal, NamedTuple
 
 import sqlalchemy as sa
 
-from sport_assets.audit.chain import name_of
+from sport_assets.audit.chain import TRAINED, is_model, name_of
 from sport_assets.lineage.digest import sha256_file
-from sport_assets.lineage.errors import LineageError
+from sport_assets.lineage.errors import ChainBroken, LineageError
 from sport_assets.lineage.index import ENTRIES, FILES, INPUTS, ROWS
 from sport_assets.lineage.lookup import MADE, Lookup
 from sport_assets.lineage.models import find_record
 from sport_assets.lineage.row_index import wanted
 
 _AT_A_TIME = 10_000
-MODEL_ASSETS = ("exported_model", "model_card")
 
 
 class Made(NamedTuple):
@@ -55,7 +55,7 @@ class Affected:
     @property
     def is_model(self) -> bool:
         """An exported model or a model card."""
-        return self.made.key.rsplit("/", 1)[-1] in MODEL_ASSETS
+        return is_model(self.made.key)
 
 
 @dataclass(frozen=True)
@@ -167,18 +167,27 @@ def impact(ledger: Lookup, subject: Subject) -> Impact:
     """Everything that holds the subject or stands on what holds it.
 
     Of rows, what has a row index of the same columns in which they are not, does not hold them: they were quarantined,
-    or were not among what a training used. Nothing is said of what stands on that alone.
+    or were not among what a training used. Nothing is said of what stands on that alone. But what was learned from rows
+    is in the weights, whatever these are shown later: all that stands on such a training stands on the rows.
     """
     affected: dict[str, Made] = {}
+    reads: dict[str, set[str]] = defaultdict(set)  # by reader: what it read that is affected
+    without: dict[str, Made] = {}  # readers whose own index has not the rows
     waiting = set(subject.holders)
     with ledger.reading() as connection:
         affected |= {made.record: made for made in _by_ids(connection, waiting)}
         while waiting:
-            readers = {made.record: made for made in _readers(connection, waiting)}
+            readers: dict[str, Made] = {}
+            for made, read in _readers(connection, waiting):
+                readers[made.record] = made
+                reads[made.record].add(read)
             fresh = {record: made for record, made in readers.items() if record not in affected}
             if subject.rows:
                 told = _has_index(connection, fresh.values(), subject.rows)
+                without |= {record: made for record, made in fresh.items() if made.row_index in told}
                 fresh = {record: made for record, made in fresh.items() if made.row_index not in told}
+            if not fresh:
+                fresh = {record: without.pop(record) for record in _learned(ledger, without, reads)}
             affected |= fresh
             waiting = set(fresh)
         newest = _newest(connection, {made.key for made in affected.values()})
@@ -196,6 +205,36 @@ def impact(ledger: Lookup, subject: Subject) -> Impact:
     )
 
 
+def _learned(ledger: Lookup, records: Iterable[str], reads: Mapping[str, set[str]]) -> set[str]:
+    """Those that stand, by way of what is affected, on a training that is."""
+    readers: dict[str, set[str]] = defaultdict(set)  # by what was read: which of the records stand on it
+    for record in records:
+        for read in reads[record]:
+            readers[read].add(record)
+    found: set[str] = set()
+    waiting = set(readers)
+    while waiting:
+        level: set[str] = set()
+        for record in sorted(waiting):
+            if _is_trained(ledger, record):
+                found |= readers[record]
+                continue
+            for read in reads.get(record, ()):
+                if not readers[record] <= readers[read]:
+                    readers[read] |= readers[record]
+                    level.add(read)
+        waiting = level
+    return found
+
+
+def _is_trained(ledger: Lookup, record: str) -> bool:
+    """Whether a record is that of a training. One that cannot be read may be: what stands on it is listed."""
+    try:
+        return TRAINED in getattr(ledger.event(record), "facts", {})
+    except ChainBroken:
+        return True
+
+
 _COLUMNS = [ENTRIES.c.id, ENTRIES.c.key, ENTRIES.c.partition, ENTRIES.c.version, ENTRIES.c.at, ENTRIES.c.row_index]
 
 
@@ -210,11 +249,12 @@ def _by_ids(connection: sa.Connection, records: Iterable[str]) -> Iterator[Made]
         yield from (Made(*row) for row in connection.execute(sa.select(*_COLUMNS).where(ENTRIES.c.id.in_(part))))
 
 
-def _readers(connection: sa.Connection, records: Iterable[str]) -> Iterator[Made]:
-    """What read any of these, once each."""
+def _readers(connection: sa.Connection, records: Iterable[str]) -> Iterator[tuple[Made, str]]:
+    """What read any of these, each with the one that it read."""
     for part in _parts(records):
-        query = sa.select(*_COLUMNS).join(INPUTS, INPUTS.c.seq == ENTRIES.c.seq).where(INPUTS.c.record.in_(part))
-        yield from (Made(*row) for row in connection.execute(query.distinct()))
+        query = sa.select(*_COLUMNS, INPUTS.c.record).join(INPUTS, INPUTS.c.seq == ENTRIES.c.seq)
+        for *made, read in connection.execute(query.where(INPUTS.c.record.in_(part)).distinct()):
+            yield Made(*made), read
 
 
 def _has_index(connection: sa.Connection, made: Iterable[Made], rows: Mapping[str, str]) -> set[str | None]:

@@ -19,7 +19,6 @@ from sport_assets.lineage.row_index import Identifiers
 
 LoadIndex = Callable[[str], Sequence[Identifiers]]
 SPLIT_FILE = "split.json"
-_FACT = "spec_digest"
 _SHOWN = 5
 
 
@@ -59,7 +58,7 @@ def leakage(chain: Chain, load_index: LoadIndex) -> list[Finding]:
     """Findings of leakage in a chain: splits with something on two sides, evaluations by what was trained on."""
     found = []
     for step in chain.steps:
-        if _is_trained(step) or any(file.path == SPLIT_FILE for file in step.made.files):
+        if step.is_trained or any(file.path == SPLIT_FILE for file in step.made.files):
             found += [_split_finding(leak) for leak in two_sides(step, _index(step, load_index))]
     for step in chain.steps:
         if _judges(chain, step):
@@ -109,7 +108,7 @@ def compare(
 
 def trainings_behind(chain: Chain, record_id: str) -> list[Step]:
     """The trained steps that a step was made from, itself included."""
-    return [step for step in (chain.step(record_id), *chain.behind(record_id)) if _is_trained(step)]
+    return [step for step in (chain.step(record_id), *chain.behind(record_id)) if step.is_trained]
 
 
 def folds_go_on(chain: Chain, record_ids: Iterable[str]) -> set[str]:
@@ -118,7 +117,7 @@ def folds_go_on(chain: Chain, record_ids: Iterable[str]) -> set[str]:
     waiting = list(record_ids)
     while waiting:
         record = waiting.pop()
-        if record in chain.by_record and record not in seen and _is_trained(chain.step(record)):
+        if record in chain.by_record and record not in seen and chain.step(record).is_trained:
             seen.add(record)
             waiting += [ref.record for ref in chain.step(record).made.inputs]
     return seen
@@ -136,9 +135,9 @@ def _learned_from(
 
 def _judges(chain: Chain, step: Step) -> bool:
     """Whether a step is an evaluation: it read a checkpoint, is none, and says what it measured (or ought to)."""
-    if _is_trained(step) or not (step.made.row_index or step.made.key.endswith("/evaluation")):
+    if step.is_trained or not (step.made.row_index or step.made.key.endswith("/evaluation")):
         return False
-    return any(_is_trained(chain.step(ref.record)) for ref in step.made.inputs if ref.record in chain.by_record)
+    return any(chain.step(ref.record).is_trained for ref in step.made.inputs if ref.record in chain.by_record)
 
 
 def _evaluation_findings(chain: Chain, step: Step, load_index: LoadIndex) -> Iterator[Finding]:
@@ -146,7 +145,7 @@ def _evaluation_findings(chain: Chain, step: Step, load_index: LoadIndex) -> Ite
     if not measured:
         yield _unknown(step, "what it measured", step)
         return
-    trained = [one for one in chain.behind(step.made.id) if _is_trained(one)]
+    trained = [one for one in chain.behind(step.made.id) if one.is_trained]
     compared = compare(measured, trained, folds_go_on(chain, [ref.record for ref in step.made.inputs]), load_index)
     for leak in compared.leaks:
         yield Finding(
@@ -181,10 +180,6 @@ def _split_finding(leak: Leak) -> Finding:
         leak.told(),
         "Make the split again so that nothing is on two sides.",
     )
-
-
-def _is_trained(step: Step) -> bool:
-    return _FACT in step.made.facts
 
 
 def _index(step: Step, load_index: LoadIndex) -> Sequence[Identifiers]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sport_assets.audit.chain import Chain, Step
+from sport_assets.audit.chain import Chain, Step, name_of
 from sport_assets.audit.findings import Finding, findings, worst_first
 from sport_assets.audit.leakage import leakage
 from sport_assets.audit.records import Records
@@ -42,7 +42,7 @@ def _model(made: Materialization) -> dict[str, Any]:
     return {
         "asset": made.key,
         "partition": made.partition,
-        "name": made.key if made.partition is None else f"{made.key}:{made.partition}",
+        "name": name_of(made.key, made.partition),
         "version": made.version,
         "record": made.id,
         "kind": made.kind,
@@ -70,7 +70,7 @@ def _training(chain: Chain) -> list[dict[str, Any]]:
             "facts": {name: value for name, value in step.made.facts.items() if name != _SETTINGS},
         }
         for step in chain.steps
-        if "spec_digest" in step.made.facts
+        if step.is_trained
     ]
 
 

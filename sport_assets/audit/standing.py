@@ -7,10 +7,9 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from sport_assets.audit.chain import is_model, name_of
 from sport_assets.audit.integrity.snapshot import Snapshot
 from sport_assets.lineage.lookup import MADE
-
-MODEL_ASSETS = ("exported_model", "model_card")
 
 
 class Node(NamedTuple):
@@ -24,12 +23,12 @@ class Node(NamedTuple):
     @property
     def name(self) -> str:
         """The asset with its partition."""
-        return partition_name(self.key, self.partition)
+        return name_of(self.key, self.partition)
 
     @property
     def is_model(self) -> bool:
         """Whether this is an exported model or a model card."""
-        return self.key.rsplit("/", 1)[-1] in MODEL_ASSETS
+        return is_model(self.key)
 
 
 class Graph:
@@ -68,11 +67,6 @@ class Graph:
         """Exported models and model cards that stand on any of these records, with the begin of their version."""
         found = (self.nodes[record] for record in self.ahead(records) if record in self.nodes)
         return tuple(sorted({f"{node.name} ({node.version[:12]})" for node in found if node.is_model}))
-
-
-def partition_name(key: str, partition: str | None) -> str:
-    """An asset with its partition, as a person types it."""
-    return key if partition is None else f"{key}:{partition}"
 
 
 def _reach(records: Iterable[str], steps: dict[str, list[str]]) -> set[str]:

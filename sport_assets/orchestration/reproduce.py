@@ -92,7 +92,7 @@ class Reproduction:
         """Records that are not made again when a reproduction begins at the checkpoints."""
         taken: set[str] = set()
         for each in reversed(self.chain.steps):
-            if "spec_digest" in each.made.facts or each.made.id in taken:
+            if each.is_trained or each.made.id in taken:
                 taken |= {each.made.id, *(ref.record for ref in each.made.inputs)}
         if not taken:
             raise LineageError(f"{self.chain.target.name} stands on no checkpoint; reproduce it from raw")

@@ -90,6 +90,35 @@ def test_rows_are_followed_as_far_as_they_went(lineage: Lineage) -> None:
     assert impact(lineage.ledger, subject_of_rows(lineage.ledger, {"game": "77"})).affected == ()
 
 
+def test_what_was_learned_from_rows_goes_on_in_whatever_the_weights_made(lineage: Lineage) -> None:
+    """Rows of other games, told by their index, are no way out once they came from weights that saw the game."""
+    weights = {"spec_digest": "0" * 64}
+    for name, read, index, facts in (
+        ("teacher", "toy/samples:w1", None, weights),
+        ("measured", "toy/teacher", "3", {}),
+        ("labels", "toy/teacher", "3", {}),
+        ("student", "toy/labels", "3", weights),
+        ("other_teacher", "toy/samples:w2", "3", weights),
+        ("other_labels", "toy/other_teacher", "3", {}),
+    ):
+        with lineage.record(f"toy/{name}", None, code_version="1") as record:
+            key, _, partition = read.partition(":")
+            record.read(key, partition or None)
+            record.output("o").write_text(name)
+            if index is not None:
+                record.index_rows(["game"], [index])
+            record.publish(facts=facts)
+    used = impact(lineage.ledger, subject_of_rows(lineage.ledger, {"game": "1"}))
+    assert [name for name in names(used) if "model" not in name] == [
+        "toy/table:w1",
+        "toy/samples:w1",
+        "toy/teacher",
+        "toy/measured",
+        "toy/labels",
+        "toy/student",
+    ]
+
+
 def test_what_is_not_known_is_said(lineage: Lineage) -> None:
     with pytest.raises(LineageError, match="rows cannot be looked up by player; they can by: game"):
         subject_of_rows(lineage.ledger, {"player": "1"})

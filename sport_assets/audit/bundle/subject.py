@@ -14,8 +14,6 @@ from sport_assets.audit.chain import Chain, Step
 from sport_assets.lineage.digest import sha256_bytes
 from sport_assets.lineage.manifest import Materialization
 
-_TRAINED = "spec_digest"  # a fact of every training: the digest of its specification
-
 
 class ColumnOf(NamedTuple):
     """A column of a table: its name and its polars type as text."""
@@ -61,7 +59,7 @@ class Subject:
     @cached_property
     def trained(self) -> list[Step]:
         """The trainings in the chain."""
-        return [step for step in self.chain.steps if _TRAINED in step.made.facts]
+        return [step for step in self.chain.steps if step.is_trained]
 
     @cached_property
     def data(self) -> list[Step]:

@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
+from sport_assets.audit.chain import name_of
 from sport_assets.audit.integrity.snapshot import FileRow, Snapshot
-from sport_assets.audit.standing import partition_name
 from sport_assets.lineage.digest import sha256_bytes
 from sport_assets.lineage.manifest import Event, Materialization, parse_event
 
@@ -69,7 +69,7 @@ class Made:
     @property
     def name(self) -> str:
         """The asset with its partition."""
-        return partition_name(self.key, self.partition)
+        return name_of(self.key, self.partition)
 
     @classmethod
     def of(cls, event: Materialization) -> "Made":
