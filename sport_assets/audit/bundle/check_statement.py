@@ -51,9 +51,9 @@ def check_statement(text: bytes, opened: Opened, records: Records) -> Iterator[F
 def _compare(what: str, said: Mapping[str, str | None], so: Mapping[str, str]) -> Iterator[Fault]:
     for name in sorted(said.keys() | so.keys()):
         if name not in so:
-            yield Fault(name, f"the statement's {what} name it; the bundle does not have it", found=said[name])
+            yield Fault(name, f"the statement names it ({what}); the bundle does not have it", found=said[name])
         elif said.get(name) != so[name]:
-            yield Fault(name, f"is not what the statement's {what} say", expected=said.get(name), found=so[name])
+            yield Fault(name, f"is not what the statement says ({what})", expected=said.get(name), found=so[name])
 
 
 def _digests(described: list[dict[str, Any]]) -> dict[str, str | None]:

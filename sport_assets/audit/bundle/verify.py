@@ -27,7 +27,8 @@ from sport_assets.lineage.lookup import Head
 T = TypeVar("T")
 Signature = Literal["none", "wrong", "by a key that came with it", "by the given key"]
 _SIGNATURE_TOLD: Final[dict[Signature, str]] = {
-    "none": "not signed: nothing in it says who packed it",
+    "none": "not signed: nothing in it says who packed it, nor that report, page and the other documents made from the "
+    "records were not edited and listed anew",
     "wrong": "its signature is wrong",
     "by a key that came with it": "signed by key {key}, which came with it: who signed is only known by checking with "
     "the signer's own key, --key PUBLIC.pem",
