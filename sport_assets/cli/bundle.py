@@ -8,11 +8,10 @@ from typing import Annotated
 
 import typer
 
+from sport_assets.cli.audit import MODEL_HELP
 from sport_assets.cli.common import JSON, opened, out, plain, print_json
 
 app = typer.Typer()
-
-MODEL_HELP = "A file (also a copy), a folder of the store, a digest, line/asset:partition, or a record id."
 
 
 @app.command()

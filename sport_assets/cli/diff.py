@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
+from sport_assets.cli.audit import MODEL_HELP
 from sport_assets.cli.common import JSON, opened, out, plain, print_json
 
 if TYPE_CHECKING:
@@ -17,10 +18,7 @@ if TYPE_CHECKING:
 app = typer.Typer()
 _SHOWN = 12
 
-Model = Annotated[
-    str,
-    typer.Argument(help="A file (also a copy), a folder of the store, a digest, line/asset:partition, or a record id."),
-]
+Model = Annotated[str, typer.Argument(help=MODEL_HELP)]
 
 
 @app.command()

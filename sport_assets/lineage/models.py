@@ -18,6 +18,7 @@ from sport_assets.lineage.manifest import Materialization
 from sport_assets.lineage.record import Lineage
 
 MODEL_FILE = "model.onnx"
+NOTHING_GIVEN = "nothing is given: name a file, a folder, line/asset:partition, a record or a digest"
 
 
 def find_model(home: Home, model: str) -> Path:
@@ -48,6 +49,8 @@ def find_record(ledger: Lookup, model: str) -> Materialization:
     version or of a file in it. ``line/asset:partition`` (without a partition: ``line/asset``) is the newest there, and
     a record id that record. Raises ``LineageError`` that says what was tried.
     """
+    if not model:
+        raise LineageError(NOTHING_GIVEN)
     path = Path(model)
     if path.is_file():
         return _by_file(ledger, path)

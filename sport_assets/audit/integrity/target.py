@@ -12,6 +12,7 @@ from sport_assets.lineage.digest import folder_files, sha256_file, version_of
 from sport_assets.lineage.errors import LineageError
 from sport_assets.lineage.home import Home
 from sport_assets.lineage.lookup import MADE
+from sport_assets.lineage.models import NOTHING_GIVEN
 from sport_assets.lineage.store import partition_folder
 
 
@@ -20,6 +21,8 @@ def find_entry(home: Home, index: Snapshot, model: str) -> Any:
 
     Raises ``LineageError`` saying what was looked for when there is none, or several.
     """
+    if not model:
+        raise LineageError(NOTHING_GIVEN)
     path = Path(model)
     if path.exists():
         return _in_store(home, index, path.resolve()) or _by_content(index, path)
