@@ -4,8 +4,7 @@ Belongs here: which materializations hold or stand on something. Must not come h
 something about it (``withdraw``, orchestration).
 """
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -171,23 +170,19 @@ def impact(ledger: Lookup, subject: Subject) -> Impact:
     is in the weights, whatever these are shown later: all that stands on such a training stands on the rows.
     """
     affected: dict[str, Made] = {}
-    reads: dict[str, set[str]] = defaultdict(set)  # by reader: what it read that is affected
     without: dict[str, Made] = {}  # readers whose own index has not the rows
     waiting = set(subject.holders)
     with ledger.reading() as connection:
         affected |= {made.record: made for made in _by_ids(connection, waiting)}
         while waiting:
-            readers: dict[str, Made] = {}
-            for made, read in _readers(connection, waiting):
-                readers[made.record] = made
-                reads[made.record].add(read)
+            readers = {made.record: made for made in _readers(connection, waiting)}
             fresh = {record: made for record, made in readers.items() if record not in affected}
             if subject.rows:
                 told = _has_index(connection, fresh.values(), subject.rows)
                 without |= {record: made for record, made in fresh.items() if made.row_index in told}
                 fresh = {record: made for record, made in fresh.items() if made.row_index not in told}
             if not fresh:
-                fresh = {record: without.pop(record) for record in _learned(ledger, without, reads)}
+                fresh = {record: without.pop(record) for record in _learned(ledger, connection, without, affected)}
             affected |= fresh
             waiting = set(fresh)
         newest = _newest(connection, {made.key for made in affected.values()})
@@ -205,25 +200,21 @@ def impact(ledger: Lookup, subject: Subject) -> Impact:
     )
 
 
-def _learned(ledger: Lookup, records: Iterable[str], reads: Mapping[str, set[str]]) -> set[str]:
-    """Those that stand, by way of what is affected, on a training that is."""
-    readers: dict[str, set[str]] = defaultdict(set)  # by what was read: which of the records stand on it
-    for record in records:
-        for read in reads[record]:
-            readers[read].add(record)
+def _learned(ledger: Lookup, connection: sa.Connection, records: Iterable[str], affected: Container[str]) -> set[str]:
+    """Those of the records that stand, by way of what is affected, on a training that is."""
+    standing: dict[str, set[str]] = {record: {record} for record in records}  # which of them stand on each
     found: set[str] = set()
-    waiting = set(readers)
+    waiting = set(standing)
     while waiting:
         level: set[str] = set()
-        for record in sorted(waiting):
-            if _is_trained(ledger, record):
-                found |= readers[record]
-                continue
-            for read in reads.get(record, ()):
-                if not readers[record] <= readers[read]:
-                    readers[read] |= readers[record]
-                    level.add(read)
-        waiting = level
+        for reader, read in _inputs(connection, waiting):
+            more = standing[reader] - standing.get(read, set())
+            if read in affected and more:
+                standing.setdefault(read, set()).update(more)
+                level.add(read)
+        trained = {record for record in level if _is_trained(ledger, record)}
+        found = found.union(*(standing[record] for record in trained))
+        waiting = level - trained
     return found
 
 
@@ -249,12 +240,18 @@ def _by_ids(connection: sa.Connection, records: Iterable[str]) -> Iterator[Made]
         yield from (Made(*row) for row in connection.execute(sa.select(*_COLUMNS).where(ENTRIES.c.id.in_(part))))
 
 
-def _readers(connection: sa.Connection, records: Iterable[str]) -> Iterator[tuple[Made, str]]:
-    """What read any of these, each with the one that it read."""
+def _readers(connection: sa.Connection, records: Iterable[str]) -> Iterator[Made]:
+    """What read any of these, once each."""
     for part in _parts(records):
-        query = sa.select(*_COLUMNS, INPUTS.c.record).join(INPUTS, INPUTS.c.seq == ENTRIES.c.seq)
-        for *made, read in connection.execute(query.where(INPUTS.c.record.in_(part)).distinct()):
-            yield Made(*made), read
+        query = sa.select(*_COLUMNS).join(INPUTS, INPUTS.c.seq == ENTRIES.c.seq).where(INPUTS.c.record.in_(part))
+        yield from (Made(*row) for row in connection.execute(query.distinct()))
+
+
+def _inputs(connection: sa.Connection, records: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """These, each with every record that it read."""
+    for part in _parts(records):
+        query = sa.select(ENTRIES.c.id, INPUTS.c.record).join(INPUTS, INPUTS.c.seq == ENTRIES.c.seq)
+        yield from ((reader, read) for reader, read in connection.execute(query.where(ENTRIES.c.id.in_(part))))
 
 
 def _has_index(connection: sa.Connection, made: Iterable[Made], rows: Mapping[str, str]) -> set[str | None]:
