@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from sport_assets.cli.common import JSON, err, observed, opened, out, plain, print_json, summarise
+from sport_assets.cli.common import JSON, NO_VERDICT, err, observed, opened, out, plain, print_json, summarise
 from sport_assets.lineage.home import Home
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def audit(
     from sport_assets.audit.report import report
     from sport_assets.lineage.models import find_record
 
-    with opened() as lineage:
+    with opened(NO_VERDICT) as lineage:
         if fail_on is not None and fail_on not in SEVERITIES:
             raise ValueError(f"--fail-on {fail_on}: it is one of {', '.join(SEVERITIES)}")
         records = LedgerRecords(lineage)

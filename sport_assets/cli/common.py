@@ -20,13 +20,15 @@ if TYPE_CHECKING:
     from sport_assets.lineage.record import Lineage
 
 JSON = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+# of commands whose exit code 1 is a verdict: there is none
+NO_VERDICT = 2
 # a pipe has no width: nothing is cut there
 out, err = Console(width=None if sys.stdout.isatty() else 200), Console(stderr=True)
 
 
 @contextmanager
-def clear_errors() -> Iterator[None]:
-    """What is the user's to mend ends with its message and exit code 1. SPORT_ASSETS_TRACEBACK=1 shows where."""
+def clear_errors(exit_code: int = 1) -> Iterator[None]:
+    """What is the user's to mend ends with its message and ``exit_code``. SPORT_ASSETS_TRACEBACK=1 shows where."""
     from sport_assets.orchestration.build import BuildError
     from sport_assets.training.errors import TrainingError
 
@@ -36,7 +38,7 @@ def clear_errors() -> Iterator[None]:
         if os.environ.get("SPORT_ASSETS_TRACEBACK"):
             raise
         err.print(f"[red]error:[/red] {plain(str(error))}", soft_wrap=True)
-        raise typer.Exit(1) from error
+        raise typer.Exit(exit_code) from error
 
 
 def plain(text: str) -> str:
@@ -50,11 +52,11 @@ def print_json(value: Any) -> None:
 
 
 @contextmanager
-def opened() -> Iterator["Lineage"]:
+def opened(exit_code: int = 1) -> Iterator["Lineage"]:
     """The home's lineage, open. Errors are told as `clear_errors` does."""
     from sport_assets.lineage.record import Lineage
 
-    with clear_errors():
+    with clear_errors(exit_code):
         home = Home.from_environment()
         if not home.ledger.exists():
             raise LineageError(f"{home.root} has no ledger. Run: sport-assets init")

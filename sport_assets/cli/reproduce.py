@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from sport_assets.cli.common import JSON, clear_errors, observed, out, plain, print_json
+from sport_assets.cli.common import JSON, NO_VERDICT, clear_errors, observed, out, plain, print_json
 from sport_assets.lineage.errors import LineageError
 from sport_assets.lineage.home import Home
 
@@ -52,10 +52,13 @@ def reproduce(
     ] = None,
     as_json: JSON = False,
 ) -> None:
-    """Make MODEL again from its record, in a home of its own, and compare every version. Exit code 1 if one differs."""
+    """Make MODEL again from its record, in a home of its own, and compare every version.
+
+    Exit code 1 if one differs, 2 if it cannot be made.
+    """
     from sport_assets.orchestration.recorded import recorded
 
-    with clear_errors():
+    with clear_errors(NO_VERDICT):
         home = Home.from_environment()
         for folder in data or []:
             if not folder.is_dir():

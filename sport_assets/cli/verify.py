@@ -13,7 +13,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from sport_assets.cli.common import JSON, clear_errors, err, opened, out, plain, print_json
+from sport_assets.cli.common import JSON, NO_VERDICT, clear_errors, err, opened, out, plain, print_json
 from sport_assets.lineage.errors import LineageError
 from sport_assets.lineage.home import Home
 
@@ -49,10 +49,13 @@ def verify(
     threads: Annotated[int | None, typer.Option(min=1, help="To hash with; by default one for each core.")] = None,
     as_json: JSON = False,
 ) -> None:
-    """Hash what is on disk and compare it with the records. Exit code 1 when anything was changed."""
+    """Hash what is on disk and compare it with the records.
+
+    Exit code 1 when anything was changed, 2 when it cannot be told.
+    """
     if (subject is None) == (not everything):
         raise typer.BadParameter("give a model, a bundle, or --all")
-    with clear_errors():
+    with clear_errors(NO_VERDICT):
         if subject is not None and subject.endswith(".zip") and Path(subject).is_file():
             _refuse(head, "--head", "a model or --all")
             content, found = _bundle(Path(subject), key, with_home)
@@ -113,7 +116,7 @@ def _bundle(path: Path, key: Path | None, with_home: bool) -> tuple[dict[str, An
     from sport_assets.audit.bundle.verify import inspect_bundle
 
     if with_home:
-        with opened() as lineage:
+        with opened(NO_VERDICT) as lineage:
             verdict = inspect_bundle(path, key, lineage.ledger)
     else:
         verdict = inspect_bundle(path, key)

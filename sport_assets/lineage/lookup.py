@@ -63,7 +63,10 @@ class Lookup:
         data = path.read_bytes()
         found = sha256_bytes(data)
         if found != entry.hash:
-            raise ChainBroken(f"{path}: altered since it was recorded (expected {entry.hash}, found {found})")
+            raise ChainBroken(
+                f"{path}: altered since it was recorded (expected {entry.hash}, found {found}). sport-assets verify "
+                "--all tells what else was"
+            )
         return parse_event(data)
 
     def entries(

@@ -19,4 +19,4 @@ TUNING_FILE = "best.json"
 """What a search for better settings found, in the folder of a line's tuning: `preset`, `overrides` by dotted name."""
 
 EVALUATION_FILE = "evaluation.json"
-"""What ``evaluate`` writes: ``metrics`` (group -> name -> value and interval), ``baselines`` (each the same), samples."""
+"""What ``evaluate`` writes: ``metrics`` (group, name, value and interval), ``baselines`` (each the same), samples."""

@@ -70,7 +70,7 @@ def test_the_head_is_taken_as_it_was_printed(home: Home) -> None:
     assert done.exit_code == 1 and "chain departs from the kept head" in done.stdout
     done = run("verify", "--all", "--head", f"{int(number) + 1} {digest}")
     assert done.exit_code == 1 and "chain is shorter than the kept head" in done.stdout
-    assert run("verify", "--all", "--head", "12").exit_code == 1
+    assert run("verify", "--all", "--head", "12").exit_code == 2
     for wrong in ("", "x", "{}", digest[:20]):
         with pytest.raises(LineageError, match="ledger head"):
             KeptHead.parse(wrong)
@@ -79,9 +79,9 @@ def test_the_head_is_taken_as_it_was_printed(home: Home) -> None:
 def test_what_cannot_be_asked_is_said(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert run("verify").exit_code == 2 and run("verify", MODEL, "--all").exit_code == 2
     done = run("verify", "toy/nothing:x")
-    assert done.exit_code == 1 and "nothing was recorded under this name" in done.output
+    assert done.exit_code == 2 and "nothing was recorded under this name" in done.output
     for unknown in ("abcdef", "xyz", str(tmp_path)):
-        assert run("verify", unknown).exit_code == 1
+        assert run("verify", unknown).exit_code == 2
     (tmp_path / "model.onnx").write_text("another")
     assert "altered, or made elsewhere" in run("verify", str(tmp_path / "model.onnx")).output
     assert "goes with a bundle" in run("verify", "--all", "--key", "x.pub").output

@@ -160,7 +160,7 @@ def test_the_model_is_reproduced_from_its_bundle_and_raw_files_under_other_names
         (attic / f"{number}.bin").write_bytes(path.read_bytes())
     arguments = ["reproduce", str(bundle), "--into", str(tmp_path / "into")]
     refused = run(tmp_path, *arguments, check=False)
-    assert refused.returncode == 1 and "nfl/train/input_2023_w01.csv (SHA-256" in refused.stderr
+    assert refused.returncode == 2 and "nfl/train/input_2023_w01.csv (SHA-256" in refused.stderr
     done = run(tmp_path, *arguments, "--data", str(attic), "--json", seasons="2019")
     result = json.loads(done.stdout)
     assert [step["verdict"] for step in result["steps"]] == ["identical"] * 12, result
@@ -168,7 +168,7 @@ def test_the_model_is_reproduced_from_its_bundle_and_raw_files_under_other_names
     made = materializations(built)["nfl/exported_model", "sanity|0"]
     assert result["steps"][-1]["reproduced_version"] == made.version
     shown = run(tmp_path, *arguments, "--from", "checkpoint", check=False)
-    assert shown.returncode == 1 and "reproduce from raw" in shown.stderr, "a bundle holds no data"
+    assert shown.returncode == 2 and "reproduce from raw" in shown.stderr, "a bundle holds no data"
 
 
 def test_a_model_is_told_apart_from_another_and_not_from_itself(built: Path) -> None:

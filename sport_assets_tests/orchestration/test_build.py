@@ -92,7 +92,7 @@ def test_one_partition_alone(toy: ToyHome) -> None:
         ("toy/raw", "d2", [], r"toy/raw:d2 needs raw files that are not there: toy/d2\.csv"),
         ("toy/clean", "d9", [], "no partition 'd9'; its partitions: d1, d2, d3"),
         ("toy/split", "d1", [], "toy/split has no partitions"),
-        ("toy/nothing", None, [], "no asset 'toy/nothing'; there are: toy/checkpoint, toy/clean"),
+        ("toy/nothing", None, [], "no asset 'toy/nothing'; there are: toy/audit_page, toy/checkpoint, toy/clean"),
         ("toy/split", None, ["nothing=1"], r"no asset of this build has a setting 'nothing'.*toy/clean\.factor"),
         ("toy/split", None, ["toy/raw.factor=1"], r"no asset of this build has a setting 'factor'"),
         ("toy/split", None, ["toy/checkpoint.max_epochs=1"], "toy/checkpoint is not part of this build"),

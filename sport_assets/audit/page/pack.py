@@ -143,13 +143,18 @@ def pack(report: Mapping[str, Any]) -> Packed:
 
 
 def _tainted(nodes: list[Mapping[str, Any]], number: Mapping[str, int]) -> set[int]:
-    """The nodes that stand on a withdrawn one. Nodes come upstream first."""
+    """The nodes that stand on a withdrawn one. Nodes come upstream first.
+
+    How far withdrawn rows went, row indexes tell and not the graph: there each node's check `untainted` counts
+    (`status`).
+    """
     tainted: set[int] = set()
     bad: set[int] = set()
     for place, node in enumerate(nodes):
         if any(number.get(record) in bad for record in node.get("inputs") or ()):
             tainted.add(place)
-        if place in tainted or node.get("withdrawn"):
+        withdrawn = node.get("withdrawn")
+        if place in tainted or (withdrawn and not withdrawn.get("rows")):
             bad.add(place)
     return tainted
 
