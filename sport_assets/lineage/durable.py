@@ -5,7 +5,6 @@ files hold, and where they lie.
 """
 
 import os
-import secrets
 from pathlib import Path
 
 
@@ -26,11 +25,14 @@ def make_folders(folder: Path) -> None:
         sync(path.parent)
 
 
-def write_durably(path: Path, data: bytes) -> None:
-    """Write a file so that it is there whole, or not at all, also after a power loss."""
+def write_durably(path: Path, data: bytes, aside: Path | None = None) -> None:
+    """Write a file so that it is there whole, or not at all, also after a power loss.
+
+    Where several processes may write the same path at once, each gives a folder of its own on the same filesystem,
+    ``aside``, for the unfinished file.
+    """
     make_folders(path.parent)
-    # of its own: another process may be writing the same file
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    temporary = (aside or path.parent) / f".{path.name}.tmp"
     try:
         with temporary.open("wb") as file:
             file.write(data)

@@ -226,10 +226,16 @@ class Record:
             ref for _, ref in sorted(self._inputs.items(), key=lambda item: (item[0][0], item[0][1] or "", item[0][2]))
         ]
 
-    def register_raw(self, relative_paths: Sequence[str]) -> list[RawFile]:
-        """Record raw files by digest; their list becomes this version's content (``raw_files.json``)."""
+    def register_raw(self, relative_paths: Sequence[str], *, listed: bool = True) -> list[RawFile]:
+        """Record raw files by digest; their list becomes this version's content (``raw_files.json``).
+
+        Where a version stands for a part of what its raw files hold (a year of an archive), their list is no content
+        of it (``listed=False``): the asset writes what it stands for, and the rest may change without a new version.
+        """
         files = [self.lineage.raw.register(path) for path in sorted(relative_paths)]
         self._raw_files |= {file.path: file for file in files}
+        if not listed:
+            return files
         listing = [file.model_dump() for _, file in sorted(self._raw_files.items())]
         self.output(RAW_LIST).write_text(canonical_json(listing) + "\n", encoding="utf-8")
         return files
@@ -295,7 +301,8 @@ class Record:
             if self.lineage.raw.register(file.path) != file:
                 raise RawFileChanged(f"{self.lineage.raw.path(file.path)}: changed while {self.key} read it; run again")
         if self._row_index:
-            draft = draft.model_copy(update={"row_index": save(self.lineage.home.records, self._row_index)})
+            index = save(self.lineage.home.records, self._row_index, aside=self.folder)
+            draft = draft.model_copy(update={"row_index": index})
         version, files = self.lineage.store.publish(self.folder, self.key, self.partition)
         event = draft.model_copy(update={"version": version, "files": files, "ended": datetime.now(UTC)})
         recorded = self.lineage.ledger.append(event)

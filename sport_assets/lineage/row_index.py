@@ -66,8 +66,8 @@ class RowIndex:
         return sorted(Identifiers(names, side, tuple(sorted(rows))) for (names, side), rows in self._rows.items())
 
 
-def save(records: Path, index: RowIndex) -> str:
-    """Write the index into ``records``/rows, if it is not there, and return its digest."""
+def save(records: Path, index: RowIndex, aside: Path | None = None) -> str:
+    """Write the index into ``records``/rows, if it is not there, and return its digest (``aside``: `write_durably`)."""
     content = [
         {"columns": list(found.columns), "side": found.side, "rows": [list(row) for row in found.rows]}
         for found in index.identifiers()
@@ -77,7 +77,7 @@ def save(records: Path, index: RowIndex) -> str:
     path = index_path(records, digest)
     if not path.exists():
         make_folders(path.parent)
-        write_durably(path, text.encode())
+        write_durably(path, text.encode(), aside)
     return digest
 
 
