@@ -4,6 +4,7 @@ Belongs here: fixtures of general use. Fixtures of one room live in that room's 
 """
 
 import os
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,12 @@ for name in (
     os.environ.pop(name, None)
 for name in ("SPORT_ASSETS_HOME", "SPORT_ASSETS_DATA"):
     os.environ[name] = "/dev/null/ask-for-the-fixture-home"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests go first, those with the most before the others: none is begun when all others are done."""
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: -slow[item.path])
 
 
 @pytest.fixture
