@@ -25,6 +25,10 @@ class RawFileMissing(LineageError):
     """A raw file that was asked for is not there."""
 
 
+class RawFileUnreadable(LineageError):
+    """A raw file is there and cannot be opened: damaged, or not yet written to its end."""
+
+
 class StoreDamaged(LineageError):
     """A published version is not what its record says."""
 

@@ -45,6 +45,11 @@ class Table:
     columns: Mapping[str, Column]
     description: str = ""
 
+    @property
+    def types(self) -> "dict[str, pl.DataType]":
+        """The polars type of each column, in order."""
+        return {name: column.dtype() for name, column in self.columns.items()}
+
     @cached_property
     def pandera(self) -> "pa.DataFrameSchema":
         """The table as a Pandera schema on polars."""

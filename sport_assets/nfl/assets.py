@@ -22,11 +22,10 @@ from sport_assets.nfl.schemas import (
     QUARANTINE,
     TARGETS,
     TRACKING,
-    column_descriptions,
 )
 from sport_assets.nfl.settings import PRESETS, choose_weeks
 from sport_assets.nfl.split import DEFAULT_FOLDS, DEFAULT_SALT, Split
-from sport_assets.orchestration.assets import asset
+from sport_assets.orchestration.assets import asset, table_columns
 from sport_assets.orchestration.checks import AssetChecks, Check
 from sport_assets.orchestration.model_assets import model_assets
 from sport_assets.orchestration.model_line import ModelLine, Stage, pictures
@@ -57,24 +56,6 @@ def _folds(settings: Mapping[str, Any], dataset: Path) -> int:
     """How many folds a preset is evaluated by; 0 for the hold-out."""
     by_folds = settings["data"]["evaluate_by"] == "folds"
     return len(Split.load(dataset / SPLIT_FILE).folds) if by_folds else 0
-
-
-def _checks(declared: dict[str, tuple[bool, str]]) -> AssetChecks:
-    return AssetChecks([Check(name, description, blocking) for name, (blocking, description) in declared.items()])
-
-
-def _columns(schema: Any) -> dg.TableSchema:
-    return dg.TableSchema(
-        [
-            dg.TableColumn(
-                column["name"],
-                column["type"],
-                column["description"],
-                constraints=dg.TableColumnConstraints(nullable=column["nullable"]),
-            )
-            for column in column_descriptions(schema)
-        ]
-    )
 
 
 @asset(
@@ -108,10 +89,10 @@ def raw_supplementary(context: dg.AssetExecutionContext, lineage: LineageResourc
     "rule are in quarantine.parquet with rule, file and line.",
     reads=["raw_tracking"],
     partitions_def=WEEKS,
-    checks=_checks(plays.CHECKS),
+    checks=AssetChecks.of(plays.CHECKS),
     kinds={"polars", "parquet"},
-    column_schema=_columns(TRACKING),
-    metadata={"targets_columns": _columns(TARGETS), "quarantine_columns": _columns(QUARANTINE)},
+    column_schema=table_columns(TRACKING),
+    metadata={"targets_columns": table_columns(TARGETS), "quarantine_columns": table_columns(QUARANTINE)},
 )
 def tracking(context: dg.AssetExecutionContext, lineage: LineageResource) -> dg.MaterializeResult:
     with lineage.record(context) as record:
@@ -133,10 +114,10 @@ def tracking(context: dg.AssetExecutionContext, lineage: LineageResource) -> dg.
     description="What is known of each play before the throw, by an allow-list: no result of the play is in it. "
     "The charted coverage stands apart in labels.parquet: to learn from, never a feature.",
     reads=["raw_supplementary"],
-    checks=_checks(supplementary.CHECKS),
+    checks=AssetChecks.of(supplementary.CHECKS),
     kinds={"polars", "parquet"},
-    column_schema=_columns(PLAY_CONTEXT),
-    metadata={"labels_columns": _columns(PLAY_LABELS), "quarantine_columns": _columns(QUARANTINE)},
+    column_schema=table_columns(PLAY_CONTEXT),
+    metadata={"labels_columns": table_columns(PLAY_LABELS), "quarantine_columns": table_columns(QUARANTINE)},
 )
 def play_context(context: dg.AssetExecutionContext, lineage: LineageResource) -> dg.MaterializeResult:
     with lineage.record(context) as record:
@@ -154,7 +135,7 @@ def play_context(context: dg.AssetExecutionContext, lineage: LineageResource) ->
     description="A week's plays as contiguous arrays: past frames, players, context, targets, coverage labels.",
     reads=["tracking", "play_context"],
     partitions_def=WEEKS,
-    checks=_checks(dataset.TENSOR_CHECKS),
+    checks=AssetChecks.of(dataset.TENSOR_CHECKS),
     kinds={"numpy", "safetensors"},
 )
 def play_tensors(context: dg.AssetExecutionContext, lineage: LineageResource) -> dg.MaterializeResult:
@@ -191,7 +172,7 @@ class SplitConfig(dg.Config):
     description="Which games train, validate and test, and folds for evaluation and tuning: by game, never by play. "
     "Its record names the weeks it covers.",
     reads=["play_tensors", "tracking"],
-    checks=_checks(dataset.SPLIT_CHECKS),
+    checks=AssetChecks.of(dataset.SPLIT_CHECKS),
     kinds={"json"},
 )
 def split(context: dg.AssetExecutionContext, lineage: LineageResource, config: SplitConfig) -> dg.MaterializeResult:
@@ -236,7 +217,7 @@ MODEL = ModelLine(
     kinds=frozenset({"pytorch"}),
     evaluation_checks=[PREDICTIONS_SOUND, Check(*distribution.REGIONS_CHECK, blocking=False)],
     evaluation_table=PREDICTIONS_FILE,
-    evaluation_columns=_columns(PREDICTIONS),
+    evaluation_columns=table_columns(PREDICTIONS),
     evaluation_rows="test_plays",
     code_files=sorted((Path(__file__).parent / "presets").glob("*.yaml")),
 )

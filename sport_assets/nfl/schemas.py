@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 import polars as pl
 
@@ -402,16 +401,3 @@ CONTEXT_RULES: dict[str, str] = {
 def column_types(schema: Table) -> dict[str, pl.DataType]:
     """The polars type of each column."""
     return {name: column.dtype() for name, column in schema.columns.items()}
-
-
-def column_descriptions(schema: Table) -> list[dict[str, Any]]:
-    """Columns for people: name, type, description, nullable, in order."""
-    return [
-        {
-            "name": name,
-            "type": str(column.dtype()),
-            "description": column.description,
-            "nullable": column.nullable,
-        }
-        for name, column in schema.columns.items()
-    ]

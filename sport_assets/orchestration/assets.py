@@ -12,6 +12,7 @@ from typing import Any
 import dagster as dg
 
 from sport_assets.lineage.code_version import code_version
+from sport_assets.lineage.table import Table
 from sport_assets.orchestration.checks import AssetChecks
 from sport_assets.orchestration.recording import DECLARED_CHECKS
 from sport_assets.orchestration.taint import UNTAINTED_CHECK
@@ -31,6 +32,7 @@ class Declaration:
     pins: Mapping[str, str] = field(default_factory=dict)
     reads: Sequence[str] = ()
     code_version: str = ""
+    raw_layout: str = ""
 
 
 # Every asset defined with ``asset``, by key.
@@ -50,6 +52,7 @@ def asset(
     metadata: Mapping[str, Any] | None = None,
     column_schema: dg.TableSchema | None = None,
     raw_paths: Callable[[str | None], Sequence[str]] | None = None,
+    raw_layout: str = "",
     preset: Callable[[str, Mapping[str, Any]], Mapping[str, Any]] | None = None,
     pins: Mapping[str, str] | None = None,
     code: Sequence[str] = (),
@@ -58,11 +61,12 @@ def asset(
     """Define the asset ``<line>/<name>`` (by default the function's name) in the group of its line.
 
     ``reads`` are the assets it reads, as ``<line>/<name>`` or ``<name>`` of the same line. ``raw_paths`` tells which
-    raw files a partition stands for, relative to the data folder. ``preset`` gives the complete settings of a partition
-    under overrides, where the configuration takes ``overrides``. ``pins`` says of which asset a field of the
-    configuration names a version that is read besides: no edge leads there, since nothing newer is wanted. ``code`` are
-    further functions it runs, as ``module:function``, and ``code_files`` data files that act like code (presets). The
-    function takes ``context``, resources and, if it has settings, ``config``.
+    raw files a partition stands for, relative to the data folder; where that depends on what is in them, it names those
+    that are there (none: the partition has no raw data), and ``raw_layout`` says what they look like. ``preset`` gives
+    the complete settings of a partition under overrides, where the configuration takes ``overrides``. ``pins`` says of
+    which asset a field of the configuration names a version that is read besides: no edge leads there, since nothing
+    newer is wanted. ``code`` are further functions it runs, as ``module:function``, and ``code_files`` data files that
+    act like code (presets). The function takes ``context``, resources and, if it has settings, ``config``.
     """
 
     upstream_keys = list(reads)
@@ -87,6 +91,7 @@ def asset(
             {name: _key(line, upstream) for name, upstream in (pins or {}).items()},
             [_key(line, upstream) for upstream in upstream_keys],
             version,
+            raw_layout,
         )
         about = dict(metadata or {})
         if column_schema is not None:
@@ -106,6 +111,21 @@ def asset(
         )(function)
 
     return define
+
+
+def table_columns(table: Table) -> dg.TableSchema:
+    """A table's columns as people browse them, for ``column_schema``."""
+    return dg.TableSchema(
+        [
+            dg.TableColumn(
+                name,
+                str(column.dtype()),
+                column.description,
+                constraints=dg.TableColumnConstraints(nullable=column.nullable),
+            )
+            for name, column in table.columns.items()
+        ]
+    )
 
 
 def _dependency(line: str, upstream: str, partitions_def: dg.PartitionsDefinition[str] | None) -> dg.AssetDep:

@@ -211,8 +211,11 @@ class Builder:
     def _no_raw(self, key: str, wanted: list[str | None]) -> str:
         examples = self._raw_paths(key, wanted[0] if wanted else None)
         line = key.split("/")[0]
+        layout = DECLARATIONS[key].raw_layout
+        expected = f"Expected: {layout}" if layout else f"Expected, for example: {', '.join(examples)}"
+        name = Step(key, wanted[0]) if len(wanted) == 1 else key
         return (
-            f"{key}: none of its raw files are in {self._home.data}. Expected, for example: {', '.join(examples)}. "
+            f"{name}: none of its raw files are in {self._home.data}. {expected}. "
             f"Put yours there (see data/README.md), or make some: sport-assets sample-data {line}"
         )
 

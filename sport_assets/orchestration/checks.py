@@ -5,7 +5,7 @@ the rules, which live in a line's ``schemas.py``.
 """
 
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +40,11 @@ class AssetChecks:
     """The checks of one asset."""
 
     declared: Sequence[Check] = ()
+
+    @classmethod
+    def of(cls, declared: Mapping[str, tuple[bool, str]]) -> "AssetChecks":
+        """Checks that a line's module declares by name: blocking or not, and what each asks."""
+        return cls([Check(name, description, blocking) for name, (blocking, description) in declared.items()])
 
     def specs(self, key: dg.AssetKey, partitions_def: dg.PartitionsDefinition[str] | None) -> list[dg.AssetCheckSpec]:
         """Dagster's specs. They carry the asset's partitions, without which a result loses its partition."""

@@ -15,7 +15,7 @@ import dagster as dg
 import psutil
 from dagster import DagsterEventType, DagsterRunStatus
 
-from sport_assets.lineage.errors import RawFileChanged, RawFileMissing
+from sport_assets.lineage.errors import RawFileChanged, RawFileMissing, RawFileUnreadable
 from sport_assets.lineage.home import Home
 from sport_assets.lineage.record import Lineage
 from sport_assets.orchestration.assets import DECLARATIONS
@@ -172,8 +172,10 @@ def changed_partitions(home: Home, source: str) -> Iterator[tuple[str, str]]:
         for partition in declared.partitions_def.get_partition_keys():
             try:
                 files = [lineage.raw.register(path) for path in raw_paths(partition)]
-            except (RawFileMissing, RawFileChanged):
+            except (RawFileMissing, RawFileChanged, RawFileUnreadable):
                 continue  # not there yet, or just being written: the next tick looks again
+            if not files:
+                continue  # raw_paths names those that are there
             latest = lineage.ledger.latest(source, partition)
             if latest is None or sorted(f.sha256 for f in latest.raw_files) != sorted(f.sha256 for f in files):
                 digests = [file.sha256[:12] for file in files]

@@ -210,6 +210,20 @@ def test_raw_files_are_recorded_by_relative_path_and_digest(lineage: Lineage) ->
         found.raw_path("other*")
 
 
+def test_raw_files_of_which_a_version_is_a_part_are_recorded_and_are_no_content_of_it(lineage: Lineage) -> None:
+    versions = []
+    for text in ("a,b\n", "a,b\nmore of another part\n"):
+        path = _raw(lineage, text)
+        with lineage.record("nfl/raw", "w01", code_version="1") as record:
+            [file] = record.register_raw(["nfl/w01.csv"], listed=False)
+            record.output("part.json").write_bytes(path.read_bytes()[:3])
+            made = record.publish().materialization
+        assert made.raw_files == [file] and [each.path for each in made.files] == ["part.json"]
+        versions.append((made.version, file.sha256))
+    assert versions[0][0] == versions[1][0] and versions[0][1] != versions[1][1]
+    assert lineage.read("nfl/raw", "w01").raw_path("*").read_text() == text
+
+
 @pytest.mark.parametrize("name", ["/etc/hostname", "../home/ledger.sqlite", "nfl/../../x", "nfl/missing.csv", "nfl"])
 def test_raw_files_lie_below_the_data_folder(lineage: Lineage, name: str) -> None:
     _raw(lineage)
