@@ -3,6 +3,7 @@
 import dagster as dg
 
 import sport_assets.orchestration  # noqa: F401 - first: see there
+from sport_assets.cricket import assets as cricket
 from sport_assets.nfl import assets as nfl
 from sport_assets.orchestration.alerts import Metric, alert_sensor
 from sport_assets.orchestration.console import console_logger
@@ -21,9 +22,14 @@ WATCHED = {
 }
 
 defs = dg.Definitions(
-    assets=[*nfl.ASSETS],
+    assets=[*nfl.ASSETS, *cricket.ASSETS],
     resources={"lineage": LineageResource(), "accelerator": Accelerator(), "mlflow": mlflow_resource},
-    sensors=[reaper, alert_sensor(WATCHED), raw_files_sensor("nfl", "nfl/raw_tracking", follow=["nfl/tracking"])],
+    sensors=[
+        reaper,
+        alert_sensor(WATCHED),
+        raw_files_sensor("nfl", "nfl/raw_tracking", follow=["nfl/tracking"]),
+        raw_files_sensor("cricket", "cricket/raw_matches", follow=["cricket/deliveries"]),
+    ],
     # heavy work runs in Pipes children; the multiprocess executor would only load everything twice
     executor=dg.in_process_executor,
     loggers={"console": console_logger},

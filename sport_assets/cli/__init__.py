@@ -6,7 +6,7 @@ Belongs here: putting the commands together. Must not come here: work; each comm
 import typer
 
 # a line's commands join their groups by themselves
-from sport_assets.cli import audit, building, bundle, diff, ledger, nfl, reproduce, verify, withdraw  # noqa: F401
+from sport_assets.cli import audit, building, bundle, cricket, diff, ledger, nfl, reproduce, verify, withdraw  # noqa: F401
 from sport_assets.cli.groups import predict_app, sample_app, tune_app
 
 app = typer.Typer(
