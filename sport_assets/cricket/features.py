@@ -113,7 +113,7 @@ def _score(b: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def _batters(b: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    found = {}
+    found: dict[str, np.ndarray] = {}
     for end in ("striker", "non_striker"):
         runs, faced = b[f"{end}_runs"], b[f"{end}_balls"]
         found |= {
