@@ -1,4 +1,4 @@
-"""The cricket line's assets, in the order the data flows: match files -> deliveries.
+"""The cricket line's assets, in the order the data flows: match files -> deliveries -> innings -> split.
 
 Belongs here: what each asset reads, calls and publishes. Must not come here: arithmetic, loops over data, heavy
 imports. This is the line's only module that knows Dagster.
@@ -10,14 +10,17 @@ import dagster as dg
 from pydantic import Field
 
 from sport_assets.cricket import deliveries as matches
-from sport_assets.cricket import years
+from sport_assets.cricket import innings_state, years
+from sport_assets.cricket import player_history as past
 from sport_assets.cricket.archive import LAYOUT
 from sport_assets.cricket.labels import LABEL_RULES, LabelRule
 from sport_assets.cricket.schemas import DELIVERIES, MATCHES, QUARANTINE
+from sport_assets.cricket.split import TEST_FROM, VALID_FROM
 from sport_assets.lineage.home import Home
 from sport_assets.orchestration.assets import asset, table_columns
 from sport_assets.orchestration.checks import AssetChecks
-from sport_assets.orchestration.recording import LineageResource
+from sport_assets.orchestration.recording import AssetRecord, LineageResource
+from sport_assets.orchestration.withdrawn import without_withdrawn
 
 LINE = "cricket"
 YEARS = dg.StaticPartitionsDefinition(years.year_keys())
@@ -86,4 +89,66 @@ def deliveries(
         return record.publish(rows=int(report.metadata["deliveries"]), facts=report.metadata)
 
 
-ASSETS = [raw_matches, deliveries]
+@asset(
+    LINE,
+    description="A year's innings as flat arrays over their balls: what was known before each ball, and what it "
+    "brought. Super overs are left out.",
+    reads=["deliveries"],
+    partitions_def=YEARS,
+    checks=AssetChecks.of(innings_state.CHECKS),
+    kinds={"polars", "parquet"},
+)
+def innings(context: dg.AssetExecutionContext, lineage: LineageResource) -> dg.MaterializeResult:
+    with lineage.record(context) as record:
+        report = innings_state.write_innings(record.read("cricket/deliveries").folder, record.folder)
+        record.check(report.checks)
+        record.index(report.identifiers)
+        return record.publish(rows=report.metadata["balls"], facts=report.metadata)
+
+
+def _years(lineage: LineageResource, record: AssetRecord) -> dict[str, Path]:
+    """The folders of ``innings`` of all years of which there are matches."""
+    present = without_withdrawn(record.inner.lineage, "cricket/innings", years.present_years(_data()))
+    return {year: record.read("cricket/innings", year).folder for year in present}
+
+
+@asset(
+    LINE,
+    description="What is on record of every batter, bowler, team and ground, so that rates of any ball can be told "
+    "from earlier dates alone.",
+    reads=["innings"],
+    checks=AssetChecks.of(past.HISTORY_CHECKS),
+    kinds={"polars", "parquet"},
+)
+def player_history(context: dg.AssetExecutionContext, lineage: LineageResource) -> dg.MaterializeResult:
+    with lineage.record(context) as record:
+        report = past.write_history(_years(lineage, record), record.folder)
+        record.check(report.checks)
+        record.index(report.identifiers)
+        return record.publish(rows=int(report.metadata["balls"]), facts=report.metadata)
+
+
+class SplitConfig(dg.Config):
+    """From which dates on matches validate and test; ``folds``: dates of a rolling origin before ``test_from``."""
+
+    valid_from: str = VALID_FROM
+    test_from: str = TEST_FROM
+    folds: list[str] = Field(default_factory=list)
+
+
+@asset(
+    LINE,
+    description="Which matches train, validate and test: by date, whole matches. Its record names the years it covers.",
+    reads=["innings"],
+    checks=AssetChecks.of(past.SPLIT_CHECKS),
+    kinds={"json"},
+)
+def split(context: dg.AssetExecutionContext, lineage: LineageResource, config: SplitConfig) -> dg.MaterializeResult:
+    with lineage.record(context, config) as record:
+        report = past.write_split(_years(lineage, record), record.folder, **config.model_dump())
+        record.check(report.checks)
+        record.index(report.identifiers)
+        return record.publish(rows=int(report.metadata["matches"]), facts=report.metadata)
+
+
+ASSETS = [raw_matches, deliveries, innings, player_history, split]

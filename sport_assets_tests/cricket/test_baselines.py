@@ -1,0 +1,96 @@
+"""Baselines: frequencies as counted by hand, learning from train alone, and better the more they see."""
+
+import importlib.util
+
+import numpy as np
+import pytest
+
+from sport_assets.cricket import baselines, features, metrics
+from sport_assets.cricket.innings import Innings
+from sport_assets_tests.cricket.several_matches import innings
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Innings:
+    return innings(tmp_path_factory.mktemp("matches"), matches=60)
+
+
+@pytest.fixture(scope="module")
+def train(made: Innings) -> np.ndarray:
+    return made.of_matches(made.match_ids[:45])
+
+
+@pytest.fixture(scope="module")
+def table(made: Innings) -> np.ndarray:
+    return features.table(made)
+
+
+def test_frequencies_as_counted_by_hand(made: Innings, train: np.ndarray) -> None:
+    b = made.balls
+    marginal = (np.bincount(b["outcome"][train], minlength=7) + 1) / (train.sum() + 7)
+    found = {name: baselines.frequencies(made, train, name)(made, np.empty(0)) for name in baselines.LEVELS}
+    np.testing.assert_allclose(found["marginal"], np.tile(marginal, (len(made), 1)))
+    rng = np.random.default_rng(0)
+    for ball in rng.integers(len(made), size=40):
+        rate = marginal
+        cell = train.copy()
+        for name in ("over", "second_innings", "wickets"):
+            cell = cell & (b[name] == b[name][ball])
+            counts = np.bincount(b["outcome"][cell], minlength=7)
+            rate = (counts + 50 * rate) / (counts.sum() + 50)
+            if name == "over":
+                np.testing.assert_allclose(found["over"][ball], rate)
+        np.testing.assert_allclose(found["over_innings_wickets"][ball], rate)
+        in_phase = np.bincount(b["outcome"][train & (b["phase"] == b["phase"][ball])], minlength=7)
+        np.testing.assert_allclose(found["phase"][ball], (in_phase + 50 * marginal) / (in_phase.sum() + 50))
+
+
+def test_held_out_balls_teach_nothing(made: Innings, train: np.ndarray, table: np.ndarray) -> None:
+    outcome = made.balls["outcome"]
+    other = Innings(
+        made.table,
+        {**made.balls, "outcome": np.where(train, outcome, 6).astype(np.int32)},
+        made.players,
+        made.teams,
+        made.venues,
+    )
+    for name in baselines.LEVELS:
+        one, two = (baselines.frequencies(each, train, name)(made, table) for each in (made, other))
+        np.testing.assert_array_equal(one, two)
+
+
+def test_the_more_is_seen_the_better(made: Innings, train: np.ndarray, table: np.ndarray) -> None:
+    outcome = made.balls["outcome"]
+    forecasts = {name: baselines.frequencies(made, train, name) for name in ("marginal", "over")}
+    forecasts["regression"] = baselines.logistic_regression(table[train], outcome[train])
+    test = made.select(made.match_ids[45:])
+    loss = {
+        name: metrics.log_loss(forecast(test, table[~train]), outcome[~train]) for name, forecast in forecasts.items()
+    }
+    assert loss["over"] < loss["marginal"] < np.log(7)
+    assert loss["regression"] < loss["marginal"]
+
+
+def test_a_class_that_training_never_saw_has_a_column(made: Innings, table: np.ndarray) -> None:
+    outcome = made.balls["outcome"]
+    some = outcome != 3
+    found = baselines.logistic_regression(table[some][:2000], outcome[some][:2000])(made, table[:10])
+    assert found.shape == (10, 7) and not found[:, 3].any()
+    np.testing.assert_allclose(found.sum(1), 1, rtol=1e-5)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("lightgbm") is None, reason="the extra `baselines` is not installed")
+def test_boosted_trees(made: Innings, train: np.ndarray, table: np.ndarray) -> None:
+    outcome = made.balls["outcome"]
+    first = made.of_matches(made.match_ids[:35])
+    valid = train & ~first
+    forecast = baselines.boosted_trees(table[first], outcome[first], table[valid], outcome[valid])
+    found = forecast(made, table[~train])
+    marginal = baselines.frequencies(made, train, "marginal")(made, table)[~train]
+    assert metrics.log_loss(found, outcome[~train]) < metrics.log_loss(marginal, outcome[~train])
+
+
+def test_without_the_extra_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch, table: np.ndarray) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "lightgbm", None)
+    with pytest.raises(ImportError, match=r"pip install 'sport_assets\[baselines\]'"):
+        baselines.boosted_trees(table[:1], np.zeros(1), table[:1], np.zeros(1))
