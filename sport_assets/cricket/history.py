@@ -116,6 +116,11 @@ def rates(past: Situations, asked: Situations | None = None) -> np.ndarray:
     return chain.features()
 
 
+def balls_known(features: np.ndarray, kind: str = "batter") -> np.ndarray:
+    """How many balls history holds of each ball's ``kind`` [N], aged, from HISTORY_FEATURES [N, F]."""
+    return np.expm1(features[:, HISTORY_FEATURES.index(f"{kind}_known")].astype(np.float64) * KNOWN_SCALE)
+
+
 class _Chain:
     """All situations at once; ``first``: the row from which on features are wanted."""
 

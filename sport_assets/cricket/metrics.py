@@ -15,6 +15,7 @@ import numpy as np
 import polars as pl
 
 from sport_assets.cricket.labels import OUTCOMES, WICKET
+from sport_assets.cricket.phases import PHASES
 
 CLASSES = len(OUTCOMES)
 RUNS = (0.0, 1.0, 2.0, 3.0, 4.0, 6.0, 0.0)
@@ -23,10 +24,13 @@ RUN_ORDER = (WICKET, 0, 1, 2, 3, 4, 5)
 """Classes from worst to best for the batting side: a wicket, then by runs."""
 BINS = 10
 SMALLEST = 1e-12
-EXPERIENCE: Mapping[str, tuple[int, float]] = {
-    "first_ball": (0, 1), "under_100": (1, 100), "under_500": (100, 500), "500_and_more": (500, np.inf),
-}  # fmt: skip
-"""Groups by how many balls the batter had faced on earlier dates."""
+EXPERIENCE: Mapping[str, tuple[float, float]] = {
+    "unknown": (-np.inf, 1e-6),
+    "under_100": (1e-6, 100),
+    "100_to_500": (100, 500),
+    "500_and_more": (500, np.inf),
+}
+"""Groups by how many balls the batter had faced on earlier dates, older ones counted as history counts them."""
 
 
 def checked(probabilities: np.ndarray, outcome: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -172,6 +176,18 @@ def by_group(loss: np.ndarray, groups: Mapping[str, np.ndarray]) -> pl.DataFrame
     """Mean log-loss of each group (a mask [N] by name) that has balls: group, balls, log_loss."""
     rows = [(name, int(mask.sum()), float(loss[mask].mean())) for name, mask in groups.items() if mask.any()]
     return pl.DataFrame(rows, schema={"group": pl.String, "balls": pl.Int64, "log_loss": pl.Float64}, orient="row")
+
+
+def groups(balls: Mapping[str, np.ndarray], batter_balls: np.ndarray) -> dict[str, np.ndarray]:
+    """Masks [N] by name: phases, innings and experience of the batter.
+
+    balls: arrays with ``phase`` and ``second_innings``; batter_balls: balls that history holds of the striker.
+    """
+    found = {f"phase_{name}": balls["phase"] == number for number, name in enumerate(PHASES)}
+    found |= {f"innings_{number + 1}": balls["second_innings"] == number for number in range(2)}
+    for name, (low, high) in EXPERIENCE.items():
+        found[f"batter_{name}"] = (batter_balls >= low) & (batter_balls < high)
+    return found
 
 
 def _calibration(p: np.ndarray, came: np.ndarray, bins: int) -> float:

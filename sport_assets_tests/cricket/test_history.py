@@ -4,7 +4,15 @@ import numpy as np
 import polars as pl
 import pytest
 
-from sport_assets.cricket.history import EXTRA_EVENTS, HALF_LIFE_DAYS, KNOWN_SCALE, STRENGTH, Situations, rates
+from sport_assets.cricket.history import (
+    EXTRA_EVENTS,
+    HALF_LIFE_DAYS,
+    KNOWN_SCALE,
+    STRENGTH,
+    Situations,
+    balls_known,
+    rates,
+)
 from sport_assets.cricket.innings import Innings
 from sport_assets.cricket.nodes import HISTORY_FEATURES
 from sport_assets_tests.cricket.several_matches import innings
@@ -126,6 +134,16 @@ def test_nothing_of_the_past(past: Situations) -> None:
     assert rates(nothing).shape == (0, len(HISTORY_FEATURES))
     told = rates(nothing, Situations(past.rows.head(5)))
     assert told.shape[0] == 5 and not told[:, 7:].any()
+
+
+def test_how_much_is_known_of_a_batter(past: Situations, found: np.ndarray) -> None:
+    known = balls_known(found)
+    rows = past.rows.with_columns(pl.col("striker").cast(pl.String))
+    ball = int(known.argmax())
+    one = rows.row(ball, named=True)
+    seen = rows.filter((pl.col("striker") == one["striker"]) & (pl.col("day") < one["day"]))
+    ages = one["day"] - seen["day"].to_numpy()
+    assert known[ball] == pytest.approx((0.5 ** (ages / HALF_LIFE_DAYS)).sum(), rel=1e-4)
 
 
 def test_of_no_innings() -> None:

@@ -82,6 +82,17 @@ def test_groups(balls: tuple[np.ndarray, np.ndarray]) -> None:
     assert np.average(table["log_loss"], weights=table["balls"]) == pytest.approx(metrics.log_loss(p, y))
 
 
+def test_every_ball_is_in_one_phase_one_innings_and_one_group_of_experience() -> None:
+    rng = np.random.default_rng(2)
+    state = {"phase": rng.integers(5, size=500), "second_innings": rng.integers(2, size=500)}
+    faced = np.where(rng.random(500) < 0.2, 0.0, rng.exponential(300, 500))
+    found = metrics.groups(state, faced)
+    for kind in ("phase_", "innings_", "batter_"):
+        masks = [mask for name, mask in found.items() if name.startswith(kind)]
+        assert (np.sum(masks, axis=0) == 1).all(), kind
+    assert (found["batter_unknown"] == (faced == 0)).all()
+
+
 def test_what_are_no_probabilities_is_refused(balls: tuple[np.ndarray, np.ndarray]) -> None:
     p, y = balls
     for wrong in (p[:, :6], p * 2, np.where(p > 0.9, np.nan, p) - 1, p[:5]):
