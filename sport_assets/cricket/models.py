@@ -25,6 +25,7 @@ from sport_assets.cricket.innings import NO_OUTCOME, Innings
 from sport_assets.cricket.labels import OUTCOMES
 from sport_assets.cricket.network import CricketNetwork
 from sport_assets.cricket.parts import Entities
+from sport_assets.cricket.player_history import read_past
 from sport_assets.cricket.settings import DataSettings, ModelSettings
 from sport_assets.lineage.row_index import RowIndex
 from sport_assets.training.checkpoints import WEIGHTS, load_weights
@@ -35,6 +36,7 @@ from sport_assets.training.spec import TrainingSpec, describe
 
 INNINGS_KEY = "cricket/innings"
 SPLIT_KEY = "cricket/split"
+HISTORY_KEY = "cricket/player_history"
 INPUTS = ("features", "ball", "ids", "persons", "place", "mask")
 """Arguments of the network, in order; also the inputs of the exported model."""
 CLASSES = len(OUTCOMES)
@@ -140,8 +142,9 @@ class OutcomeModule(pl.LightningModule):
 def build(spec: TrainingSpec) -> TrainingJob:
     """The training job of a spec: settings checked, innings loaded and chosen by the spec's part of the split.
 
-    Reads every input `cricket/innings`, from which history is told as well (of earlier dates alone), and `split.json`
-    of the input `cricket/split`. Tables of entities hold those of the training side; who else bats or bowls is unknown.
+    Reads every input `cricket/innings`, `split.json` of the input `cricket/split`, and the past of the input
+    `cricket/player_history`; without that, history is told from the innings (either way of earlier dates alone).
+    Tables of entities hold those of the training side; who else bats or bowls is unknown.
     Raises BadSpecError on unknown or wrong settings, on missing inputs and on a side without balls.
     """
     try:
@@ -160,7 +163,9 @@ def build(spec: TrainingSpec) -> TrainingJob:
     train_matches, valid_matches = matches_of(split, spec.part)
     if data.latest_matches is not None:
         train_matches = latest(innings, train_matches, data.latest_matches)
-    return job(model, innings, table(innings), train_matches, valid_matches)
+    told = any(item.key == HISTORY_KEY for item in spec.inputs)
+    past = read_past(spec.input_path(HISTORY_KEY)) if told else None
+    return job(model, innings, table(innings, past), train_matches, valid_matches)
 
 
 def job(
