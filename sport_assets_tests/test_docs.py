@@ -30,6 +30,7 @@ PAGES = [
     "docs/troubleshooting.md",
     "docs/tuning.md",
     "docs/training.md",
+    "docs/cricket-data.md",
     "docs/cricket-graph.md",
     "docs/reproduce.md",
     # changes the model that the others stand on, so it comes last
