@@ -1,7 +1,7 @@
 """Many courses of one innings at once: drawn ball by ball from a model, each ball from all that came before it.
 
-Belongs here: the loop over balls, and how an innings in progress is taken up. Must not come here: what the network hears
-(``ball_memory``), counting (``innings_counts``), the laws (``course``), what is told of the courses (``simulate``).
+Belongs here: the loop over balls, and how an innings in progress is taken up. Must not come here: what the network
+hears (``ball_memory``), counting (``innings_counts``), the laws (``course``), what is told (``simulate``).
 """
 
 from __future__ import annotations

@@ -91,9 +91,9 @@ def main() -> None:
                 wanted = goal * simulations / 10_000
                 short = "" if seconds <= wanted and peak <= MOST_MEMORY_GB else ", beyond the goals"
                 print(
-                    f"{variant} {hidden} x {layers}: {simulations} innings of {balls:.0f} legal balls in {seconds:.1f} s "
-                    f"of {wanted:.0f}, {seconds / (simulations * balls) * 1e6:.1f} s a million balls, peak {peak:.2f} GB"
-                    f"{short}",
+                    f"{variant} {hidden} x {layers}: {simulations} innings of {balls:.0f} legal balls in "
+                    f"{seconds:.1f} s of {wanted:.0f}, {seconds / (simulations * balls) * 1e6:.1f} s a million balls, "
+                    f"peak {peak:.2f} GB{short}",
                     flush=True,
                 )
 
