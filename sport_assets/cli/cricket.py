@@ -79,7 +79,7 @@ def simulate_cricket(
     match: Annotated[Path | None, typer.Option(help="A match file; with --at, cut off there.")] = None,
     at: Annotated[
         str | None,
-        typer.Option(help="Before which ball: innings.over.ball as 1.15.3; innings from 1, the others from 0."),
+        typer.Option(help="Before which ball: innings.over.ball, as 1.15.3; innings from 1, others from 0."),
     ] = None,
     state: Annotated[
         Path | None, typer.Option(help="A match file no longer than the match so far; simulated from its end.")
@@ -90,9 +90,7 @@ def simulate_cricket(
     batter: Annotated[str | None, typer.Option(help="What if: name or id of another batter to face.")] = None,
     innings_only: Annotated[bool, typer.Option("--innings-only", help="Leave out the chase that follows.")] = False,
     output: Annotated[Path | None, typer.Option(help="JSON to write: distributions of scores and wickets.")] = None,
-    plot: Annotated[
-        Path | None, typer.Option(help="SVG or PNG to write: runs by over, and the fan of courses.")
-    ] = None,
+    plot: Annotated[Path | None, typer.Option(help="SVG or PNG to write: runs by over, and their fan.")] = None,
     as_json: JSON = False,
 ) -> None:
     """Play the rest of a match many times: score, wickets, chances of winning; with another player, what changes."""

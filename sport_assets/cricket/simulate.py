@@ -294,7 +294,7 @@ def _one_thread() -> Iterator[None]:
 
 
 def _keep_memory() -> None:
-    """Let the C library keep memory that was given back: a fifth of the time went into asking for it again each ball."""
+    """Let the C library keep memory that was given back: asking for it again at each ball took a fifth of the time."""
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # glibc alone has it
     if mallopt is not None:
         trim_threshold, top_pad, mmap_threshold = -1, -2, -3

@@ -28,7 +28,7 @@ from sport_assets.cricket.deliveries import clean_year
 from sport_assets.cricket.innings import Innings
 from sport_assets.cricket.kinds_of_deliveries import kinds_of
 from sport_assets.cricket.labels import outcome
-from sport_assets.cricket.phases import BALLS_PER_OVER, FULL_OVERS
+from sport_assets.cricket.phases import BALLS_PER_OVER, FULL_OVERS, PLAYERS
 
 NEXT = ("batter", "non_striker", "bowler")
 _PERSON = re.compile(r"[0-9a-f]{8}")
@@ -101,6 +101,11 @@ def read_situation(path: Path, at: At | None, label_rule: str = "batter") -> Sit
     if not isinstance(content, dict) or len(content.get("info", {}).get("teams", ())) != 2:
         raise SituationError(f"{path}: it is no match file: its info has no two teams")
     content = _filled(content)
+    listed = {team: list(content["info"]["players"].get(team, ())) for team in content["info"]["teams"]}
+    # whether all are out is told by how many play
+    content["info"]["players"] = {
+        team: names + [f"unlisted {number}" for number in range(len(names), PLAYERS)] for team, names in listed.items()
+    }
     dated = bool(content["info"].get("dates"))
     content["info"].setdefault("dates", ["2000-01-01"])
     try:
@@ -135,7 +140,7 @@ def read_situation(path: Path, at: At | None, label_rule: str = "batter") -> Sit
         ),
         kinds={name: values[:-1] for name, values in kinds_of(rows).items()},
         next_persons=persons,
-        elevens={team: tuple(people[name] for name in info["players"].get(team, ())) for team in info["teams"]},
+        elevens={team: tuple(people[name] for name in names) for team, names in listed.items()},
         names={each: name for name, each in people.items()},
     )
 
