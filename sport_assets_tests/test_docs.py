@@ -32,6 +32,7 @@ PAGES = [
     "docs/training.md",
     "docs/cricket-data.md",
     "docs/cricket-graph.md",
+    "docs/cricket-forecasts.md",
     "docs/reproduce.md",
     # changes the model that the others stand on, so it comes last
     "docs/withdraw.md",
@@ -46,6 +47,9 @@ NOT_RUN = {
     ("README.md", "make ui"),
     ("docs/tuning.md", "sport-assets tune nfl --preset production --trials 60 --timeout 14400"),
     ("docs/tuning.md", "sport-assets build nfl/model_card --partition 'production|0' --set tuned=3f9c0a71be52"),
+    ("docs/cricket-forecasts.md", 'sport-assets predict cricket --model "cricket/exported_model:42|full" \\'),
+    ("docs/cricket-forecasts.md", 'sport-assets simulate cricket --model "cricket/exported_model:42|full" \\'),
+    ("docs/cricket-forecasts.md", "sport-assets simulate cricket --model model.onnx --state state.json"),
     ("docs/reproduce.md", "sport-assets reproduce for-another-machine.zip --data /media/archive"),
 }
 

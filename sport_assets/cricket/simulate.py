@@ -287,7 +287,7 @@ def _one_thread() -> Iterator[None]:
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        with torch.no_grad():
+        with torch.inference_mode():
             yield
     finally:
         torch.set_num_threads(before)
