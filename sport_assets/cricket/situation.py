@@ -195,7 +195,8 @@ def _cut(content: dict[str, Any], at: At | None) -> tuple[dict[str, Any], At, tu
     innings = played[at.innings - 1]
     overs = innings.get("overs", [])
     kept = [over for over in overs if over["over"] < at.over]
-    now = next((over for over in overs if over["over"] == at.over), {"over": at.over, "deliveries": []})
+    nothing: dict[str, Any] = {"over": at.over, "deliveries": []}
+    now = next((over for over in overs if over["over"] == at.over), nothing)
     if len(kept) != at.over or at.ball_in_over > len(now["deliveries"]):
         last = _after_last(played[: at.innings])
         raise SituationError(f"at {at}: no such ball; innings {at.innings} goes up to {last}")

@@ -20,7 +20,7 @@ BANDS = ((0.05, 0.95, 0.18), (0.25, 0.75, 0.32))
 """Lower and upper quantile of a band of the fan, and how dense it is drawn."""
 COLOURS = ("#2b6cb0", "#d95f02")
 """Of the team that bats first, and of the other."""
-STYLE: dict[str, Any] = {
+STYLE: Any = {
     "font.family": "DejaVu Sans", "font.size": 10, "svg.hashsalt": "sport_assets", "svg.fonttype": "path",
     "axes.spines.top": False, "axes.spines.right": False,
 }  # fmt: skip

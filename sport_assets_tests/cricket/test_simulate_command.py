@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from sport_assets.cli import app
 from sport_assets_tests.cricket.model_files import chain, innings_of
@@ -23,8 +22,7 @@ def match() -> Path:
 
 
 def simulate(*arguments: Any) -> Result:
-    made: Result = CliRunner().invoke(app, ["simulate", "cricket", "--model", str(chain().model), *map(str, arguments)])
-    return made
+    return CliRunner().invoke(app, ["simulate", "cricket", "--model", str(chain().model), *map(str, arguments)])
 
 
 def test_json_and_files(match: Path, tmp_path: Path) -> None:
