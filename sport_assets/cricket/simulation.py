@@ -206,5 +206,8 @@ def worm_of(innings: Innings) -> np.ndarray:
     return found
 
 
+_NO_TABLE = pl.DataFrame(schema=INNINGS_TYPES)
+
+
 def _container(columns: Columns) -> Innings:
-    return Innings(pl.DataFrame(schema=INNINGS_TYPES), columns, (), (), ())
+    return Innings(_NO_TABLE, columns, (), (), ())

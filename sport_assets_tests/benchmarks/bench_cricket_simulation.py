@@ -1,4 +1,4 @@
-"""Seconds of 10,000 courses of a whole first innings on one core, peak memory, and a whole prediction's balls a second.
+"""Seconds of 10,000 courses of a whole first innings on one core, and peak memory.
 
 Seconds are CPU seconds of one thread. Goals: under 60 s at hidden 64 and 2 layers, under 360 s at 128 and 3, peak
 memory under 3 GB. Weights are random, so courses are shorter or longer than real ones: seconds are also told for each
