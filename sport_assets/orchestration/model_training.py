@@ -18,7 +18,7 @@ from sport_assets.lineage.checks import CheckResult
 from sport_assets.lineage.errors import LineageError
 from sport_assets.lineage.record import Input
 from sport_assets.lineage.row_index import load as load_row_index
-from sport_assets.orchestration.assets import asset
+from sport_assets.orchestration.assets import DECLARATIONS, asset
 from sport_assets.orchestration.checks import AssetChecks, Check
 from sport_assets.orchestration.launch import Training, train
 from sport_assets.orchestration.model_line import ModelLine, Stage, call, pictures
@@ -51,6 +51,7 @@ class StageConfig(DeviceConfig):
 def stage_asset(model: ModelLine, stage: Stage) -> dg.AssetsDefinition:
     """The asset of one stage. A version that the configuration names is read where it is named; no edge leads to it."""
     reads = [name for name in (model.dataset, model.samples, stage.starts_from) if name is not None]
+    reads += model.training_reads
     pins = {"resume_from": stage.name} | ({"tuned": model.tuning} if model.tuning else {})
 
     @asset(
@@ -105,6 +106,12 @@ def stage_asset(model: ModelLine, stage: Stage) -> dg.AssetsDefinition:
     return train_stage
 
 
+def further(model: ModelLine, record: AssetRecord, name: str) -> Input:
+    """Read a further asset of the line: all of it where it has no partitions, else the record's own partition."""
+    key = f"{model.line}/{name}"
+    return record.read(key, None) if DECLARATIONS[key].partitions_def is None else record.read(key)
+
+
 def fold_name(number: int) -> str:
     """The folder of a fold (from 0) in a checkpoint that was evaluated by folds."""
     return f"fold_{number}"
@@ -141,9 +148,8 @@ def _tuned(model: ModelLine, record: AssetRecord, version: str) -> dict[str, Any
 def _read(
     model: ModelLine, stage: Stage, record: AssetRecord, settings: Mapping[str, Any], resume_from: str | None
 ) -> tuple[list[Input], int]:
-    """Read what a stage trains on: the data set, the chosen partitions of the samples, an earlier stage; and the folds.
-
-    What is continued comes last.
+    """Read what a stage trains on: the data set, the chosen partitions of the samples, further assets, an earlier stage;
+    and the folds. What is continued comes last.
     """
     dataset = record.read(f"{model.line}/{model.dataset}", partition=None)
     folds = model.folds(settings, dataset.folder) if model.folds is not None else 0
@@ -152,6 +158,7 @@ def _read(
         samples = f"{model.line}/{model.samples}"
         available = [str(ref.partition) for ref in dataset.materialization.inputs if ref.key == samples]
         read += [record.read(samples, partition=key) for key in model.choose(settings, available, dataset.folder)]
+    read += [further(model, record, name) for name in model.training_reads]
     if stage.starts_from is not None:
         read.append(record.read(f"{model.line}/{stage.starts_from}"))
     if resume_from is not None:
