@@ -133,8 +133,8 @@ def _without_front_matter(text: str) -> str:
 
 
 def _folders(model: ModelLine, record: AssetRecord, checkpoint: Input, also: Sequence[str]) -> dict[str, Any]:
-    """The folders of the split that the checkpoint was trained on, of all samples that this split covers, and of further
-    assets by name.
+    """The folders of the split that the checkpoint was trained on, of all samples that it covers, and of what else is
+    read, by name.
 
     The split is the newest record of that very content, so that a partition which was made again and left the split
     as it was is read as it is now; what was trained on is read in the very versions.

@@ -41,9 +41,9 @@ class ModelLine:
     partition) and ``out``, and return (facts, check results); ``evaluate`` also what it measured (a ``RowIndex``: side
     ``test``, or ``test fold:0`` and so on), by the columns that ``TrainingJob.identifiers`` has. ``card`` is called
     with ``checkpoint``, ``evaluation``, ``exported``, ``out`` (folders) and ``facts``, and returns the card's Markdown.
-    ``training_reads``, ``evaluation_reads`` and ``export_reads`` are further assets that each reads, unpartitioned or of
-    the model's own partition. ``evaluate`` and ``export`` are called with the folder of each of theirs, by its name; of
-    what the training has read, they get the very versions.
+    ``training_reads``, ``evaluation_reads`` and ``export_reads`` are further assets that each of the three reads,
+    unpartitioned or of the model's own partition. ``evaluate`` and ``export`` are called with the folder of each of
+    theirs, by its name; of what the training has read, they get the very versions.
     ``may_lose`` says for which partitions losing to a baseline only warns.
     ``evaluation_table`` is a Parquet file of ``evaluate``'s: the ``evaluation_checks`` with a schema are run on it, and
     ``evaluation_columns`` are its columns as the UI shows them. ``evaluation_rows`` is the fact that counts the

@@ -148,8 +148,9 @@ def _tuned(model: ModelLine, record: AssetRecord, version: str) -> dict[str, Any
 def _read(
     model: ModelLine, stage: Stage, record: AssetRecord, settings: Mapping[str, Any], resume_from: str | None
 ) -> tuple[list[Input], int]:
-    """Read what a stage trains on: the data set, the chosen partitions of the samples, further assets, an earlier stage;
-    and the folds. What is continued comes last.
+    """Read what a stage trains on: the data set, chosen partitions of the samples, further assets, an earlier stage.
+
+    Also gives the number of folds. What is continued comes last.
     """
     dataset = record.read(f"{model.line}/{model.dataset}", partition=None)
     folds = model.folds(settings, dataset.folder) if model.folds is not None else 0
