@@ -1,4 +1,4 @@
-"""The cricket line's assets, in the order the data flows: match files -> deliveries -> innings -> split.
+"""The cricket line's assets, in the order the data flows: match files -> deliveries -> innings -> split -> model.
 
 Belongs here: what each asset reads, calls and publishes. Must not come here: arithmetic, loops over data, heavy
 imports. This is the line's only module that knows Dagster.
@@ -9,21 +9,32 @@ from pathlib import Path
 import dagster as dg
 from pydantic import Field
 
+from sport_assets.cricket import baseline_forecasts, innings_state, years
 from sport_assets.cricket import deliveries as matches
-from sport_assets.cricket import innings_state, years
 from sport_assets.cricket import player_history as past
 from sport_assets.cricket.archive import LAYOUT
+from sport_assets.cricket.calibration import CALIBRATED_CHECK
 from sport_assets.cricket.labels import LABEL_RULES, LabelRule
 from sport_assets.cricket.schemas import DELIVERIES, MATCHES, QUARANTINE
+from sport_assets.cricket.settings import ABLATIONS, VARIANTS, choose_years
 from sport_assets.cricket.split import TEST_FROM, VALID_FROM
 from sport_assets.lineage.home import Home
 from sport_assets.orchestration.assets import asset, table_columns
-from sport_assets.orchestration.checks import AssetChecks
+from sport_assets.orchestration.checks import AssetChecks, Check
+from sport_assets.orchestration.model_assets import model_assets
+from sport_assets.orchestration.model_line import ModelLine, Stage
 from sport_assets.orchestration.recording import AssetRecord, LineageResource
 from sport_assets.orchestration.withdrawn import without_withdrawn
 
 LINE = "cricket"
 YEARS = dg.StaticPartitionsDefinition(years.year_keys())
+SEEDS = ("42", "123", "456", "789", "1011")
+MODELS = dg.MultiPartitionsDefinition(
+    {
+        "seed": dg.StaticPartitionsDefinition(list(SEEDS)),
+        "variant": dg.StaticPartitionsDefinition(list(VARIANTS)),
+    }
+)
 
 
 def _data() -> Path:
@@ -151,4 +162,62 @@ def split(context: dg.AssetExecutionContext, lineage: LineageResource, config: S
         return record.publish(rows=int(report.metadata["matches"]), facts=report.metadata)
 
 
-ASSETS = [raw_matches, deliveries, innings, player_history, split]
+class BaselinesConfig(dg.Config):
+    """``boosted_trees``: fit LightGBM as well, which takes minutes on a full set of matches."""
+
+    boosted_trees: bool = True
+
+
+@asset(
+    LINE,
+    description="What every baseline says of each held-out ball: frequencies, logistic regression, boosted trees. "
+    "Fitted once on the training side, they stand beside every model.",
+    reads=["innings", "split", "player_history"],
+    checks=AssetChecks.of(baseline_forecasts.BASELINE_CHECKS),
+    kinds={"scikitlearn", "parquet"},
+)
+def baselines(
+    context: dg.AssetExecutionContext, lineage: LineageResource, config: BaselinesConfig
+) -> dg.MaterializeResult:
+    with lineage.record(context, config) as record:
+        report = baseline_forecasts.write_baselines(
+            record.read("cricket/split").folder,
+            _years(lineage, record),
+            record.read("cricket/player_history").folder,
+            record.folder,
+            trees=config.boosted_trees,
+        )
+        record.check(report.checks)
+        record.index(report.identifiers)
+        return record.publish(rows=int(report.metadata["balls"]), facts=report.metadata)
+
+
+MODEL = ModelLine(
+    line=LINE,
+    partitions_def=MODELS,
+    dataset="split",
+    samples="innings",
+    settings="sport_assets.cricket.settings:resolve",
+    stages=[
+        Stage(
+            "checkpoint",
+            builder="sport_assets.cricket.models:build",
+            description="Weights of a variant: of the epoch with the least log-loss on validation matches; beside them "
+            "those of the last epoch and of the one with the best macro F1.",
+        )
+    ],
+    evaluate="sport_assets.cricket.evaluation:evaluate",
+    export="sport_assets.cricket.export:export",
+    card="sport_assets.cricket.card:card",
+    choose=choose_years,
+    training_reads=["player_history"],
+    evaluation_reads=["baselines", "player_history"],
+    export_reads=["evaluation", "player_history"],
+    may_lose=lambda dimensions: dimensions["variant"] in ABLATIONS,
+    kinds=frozenset({"pytorch"}),
+    evaluation_checks=[Check(*CALIBRATED_CHECK, blocking=False)],
+    evaluation_rows="test_balls",
+    code_files=sorted((Path(__file__).parent / "presets").glob("*.yaml")),
+)
+
+ASSETS = [raw_matches, deliveries, innings, player_history, split, baselines, *model_assets(MODEL)]

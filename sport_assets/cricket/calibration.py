@@ -16,6 +16,11 @@ import numpy as np
 from sport_assets.cricket.labels import OUTCOMES
 
 CALIBRATION_FILE = "calibration.json"
+CALIBRATED_CHECK = (
+    "calibrated",
+    "On held-out balls the class-wise calibration error is at most 0.01, and expected runs are right to 0.03 a ball.",
+)
+MOST_CALIBRATION_ERROR, MOST_RUN_BIAS = 0.01, 0.03
 CLASSES = len(OUTCOMES)
 Method = Literal["none", "temperature", "vector"]
 PRIOR_BALLS = 500.0
