@@ -128,11 +128,15 @@ def _state(path: Path) -> _State:
 
 def _found(data: Path) -> Iterator[_State]:
     """The raw files, sorted, each with what tells whether it changed."""
-    folder = data / FOLDER
+    yield from map(_state, files_below(data / FOLDER))
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    """The match files and archives in a folder and below it, sorted."""
     for path in sorted(folder.rglob("*")) if folder.is_dir() else ():
         known = path.name.endswith((MATCH_SUFFIX, *ARCHIVE_SUFFIXES)) and _counts(path.relative_to(folder))
         if known and path.is_file():
-            yield _state(path)
+            yield path
 
 
 def _counts(name: PurePosixPath | Path) -> bool:

@@ -24,8 +24,8 @@ def weights_of_means(masks: dict[str, Tensor], dtype: torch.dtype) -> Tensor:
 
     Who hears no ball hears zero.
     """
-    found = torch.stack([masks[name] for name in MEANS], 1).to(dtype)
-    return (found / found.sum(-1, keepdim=True).clamp(min=1.0)).flatten(1, 2)
+    found = torch.cat([masks[name] for name in MEANS], 1).to(dtype)
+    return found / found.sum(-1, keepdim=True).clamp(min=1.0)
 
 
 def means(weights: Tensor, balls: Tensor) -> dict[str, Tensor]:
@@ -48,9 +48,19 @@ class BallAttention(nn.Module):
 
     def forward(self, asking: Tensor, balls: Tensor, mask: Tensor) -> Tensor:
         """Asking [B, Q, C], balls [B, T, C], mask bool [B, Q, T] -> [B, Q, C]."""
+        key, value = self.remember(balls)
+        return self.attend(asking, key, value, mask)
+
+    def remember(self, balls: Tensor) -> tuple[Tensor, Tensor]:
+        """What asking rows look at, of balls [B, T, C]: keys and values, each [B, heads, T, C // heads]."""
+        each = balls.shape[-1] // self.heads
+        key, value = self.memory(balls).unflatten(-1, (2, self.heads, each)).permute(2, 0, 3, 1, 4).unbind(0)
+        return key, value
+
+    def attend(self, asking: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> Tensor:
+        """As `forward`, of what `remember` gave."""
         each = asking.shape[-1] // self.heads
         query = (self.query(asking) / math.sqrt(each)).unflatten(-1, (self.heads, each)).transpose(1, 2)
-        key, value = self.memory(balls).unflatten(-1, (2, self.heads, each)).permute(2, 0, 3, 1, 4).unbind(0)
         score = (query @ key.transpose(-1, -2)).masked_fill(~mask[:, None], -1e9)
         heard = torch.softmax(score, -1) @ value
         return heard.transpose(1, 2).flatten(2) * mask.any(-1, keepdim=True).to(heard.dtype)
@@ -107,8 +117,12 @@ class BallLayer(nn.Module):
 
     def forward(self, own: Tensor, balls: Tensor, heard: dict[str, Tensor], mask: Tensor) -> Tensor:
         """Own [B, Q, C] of the listening balls, balls [B, T, C] they may hear, `recent` [B, Q, T] -> [B, Q, C]."""
+        return self.combine(own, self.recent(own, balls, mask), heard)
+
+    def combine(self, own: Tensor, recent: Tensor, heard: dict[str, Tensor]) -> Tensor:
+        """As `forward`, of what attention to recent balls gave [B, Q, C]."""
         message = self.map(torch.cat([own, *(heard[name] for name in self.from_balls)], -1))
-        message = message + self.recent(own, balls, mask)
+        message = message + recent
         found: Tensor = self.norm(own + self.dropout(nn.functional.gelu(message)))
         return found
 
@@ -126,6 +140,10 @@ class QueryLayer(nn.Module):
 
     def forward(self, query: Tensor, nodes: Tensor, balls: Tensor, mask: Tensor) -> Tensor:
         """Query [B, Q, C], nodes [B, Q, 19, C], balls [B, T, C], mask [B, Q, T] -> [B, Q, C]."""
-        message = self.context(nodes.flatten(2)) + self.own(query) + self.remembered(query, balls, mask)
+        return self.combine(query, nodes, self.remembered(query, balls, mask))
+
+    def combine(self, query: Tensor, nodes: Tensor, remembered: Tensor) -> Tensor:
+        """As `forward`, of what attention to recent balls gave [B, Q, C]."""
+        message = self.context(nodes.flatten(2)) + self.own(query) + remembered
         found: Tensor = self.norm(query + self.dropout(nn.functional.gelu(message)))
         return found

@@ -10,6 +10,7 @@ What a ball brought is heard from later balls alone, so the states of balls need
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -134,7 +135,7 @@ class CricketNetwork(nn.Module):
         known = rows if memory is None else memory.rows.joined(rows)
         views = masks(rows, known)
         weights = weights_of_means(views, ball.dtype)
-        own = self._encode_balls(ball, ids, rows)
+        own = self.encode_balls(ball, ids, rows)
         states, heard = [], []
         for number in range(self.settings.layers):
             states.append(own if memory is None else torch.cat([memory.states[number], own], 1))
@@ -166,16 +167,45 @@ class CricketNetwork(nn.Module):
             views = masks(rows, memory.rows)
             weights = weights_of_means(views, features.dtype)
             heard = [means(weights, state) for state in memory.states[:-1]]
+        states, recent, earlier = memory.states, views["recent"], views["earlier"]
+
+        def attend(number: int, attention: BallAttention, query: Tensor) -> Tensor:
+            found: Tensor = attention(query, states[number], recent)
+            return found
+
+        def pool(attention: BallAttention, query: Tensor) -> Tensor:
+            found: Tensor = attention(query, states[-1], earlier)
+            return found
+
+        return self.say(features, ids, place, rows, heard, attend, pool)
+
+    def say(
+        self,
+        features: Tensor,
+        ids: Tensor,
+        place: Tensor,
+        rows: Rows,
+        heard: Sequence[dict[str, Tensor]],
+        attend: Callable[[int, BallAttention, Tensor], Tensor],
+        pool: Callable[[BallAttention, Tensor], Tensor],
+    ) -> Tensor:
+        """As `decide`, wherever what is heard of earlier balls comes from.
+
+        heard: the means of each round; attend: (round, attention, query [B, Q, C]) to what it hears of recent balls;
+        pool: (attention, query) to what it hears of all.
+        """
         scaled = self._scaled(features)
         nodes, query = self._encode_context(scaled, ids), self._encode_query(scaled, rows)
         for number, query_layer in enumerate(self.query_layers):
+            assert isinstance(query_layer, QueryLayer)
             heard_from = nodes
             if number < len(self.context_layers):
                 nodes = self.context_layers[number](nodes, heard[number])
-            query = query_layer(query, heard_from, memory.states[number], views["recent"])
+            query = query_layer.combine(query, heard_from, attend(number, query_layer.remembered, query))
             if self.settings.film:
                 query = self.films[number](query, place[..., PHASE])
-        return self._read(query, nodes, scaled, place, memory, views)
+        pooled = pool(self.pool, query) if self.pool is not None else None
+        return self._read(query, nodes, scaled, place, pooled)
 
     def _read(
         self,
@@ -183,12 +213,11 @@ class CricketNetwork(nn.Module):
         nodes: Tensor,
         scaled: Tensor,
         place: Tensor,
-        memory: Memory,
-        views: dict[str, Tensor],
+        pooled: Tensor | None,
     ) -> Tensor:
         parts = [query]
-        if self.pool is not None:
-            parts.append(self.pool(query, memory.states[-1], views["earlier"]))
+        if pooled is not None:
+            parts.append(pooled)
         if self.matchup is not None:
             parts.append(self.matchup(nodes))
         logits: Tensor = self.heads(torch.cat(parts, -1), place[..., INNINGS])
@@ -227,7 +256,8 @@ class CricketNetwork(nn.Module):
         query: Tensor = self.query_norm(nn.functional.gelu(self.query(own)))
         return query
 
-    def _encode_balls(self, ball: Tensor, ids: Tensor, rows: Rows) -> Tensor:
+    def encode_balls(self, ball: Tensor, ids: Tensor, rows: Rows) -> Tensor:
+        """Balls before any round of messages [B, T, C]."""
         players = [
             self.batters(ids[..., STRIKER], ids[..., BATTING_TEAM]),
             self.bowlers(ids[..., BOWLER], ids[..., BOWLING_TEAM]),

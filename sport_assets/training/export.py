@@ -46,11 +46,15 @@ def export_onnx(
     dynamic_axes: Mapping[str, Mapping[int, str]],
     path: Path,
     metadata: Mapping[str, str] | None = None,
+    *,
+    keep_names: bool = False,
 ) -> None:
     """Write one self-contained ONNX file.
 
     `example_inputs` are keyword arguments of `forward`, in its order; their dynamic axes must be at least 2 long
     (torch specialises on 1). `dynamic_axes` is `{input: {axis: name}}`; the same name means the same length.
+    `keep_names`: initializers keep the names and shapes of the parameters, for whoever builds the module again from
+    the file; what the exporter would fold, the runtime folds when it loads.
     The module is exported in eval mode and returned to its mode. Two exports of the same weights are byte-equal,
     also from other folders and processes: stack traces, doc strings and node metadata are removed.
     Raises `BadSpecError` for examples that would fix an axis, and torch's own error where an operator is missing.
@@ -75,6 +79,7 @@ def export_onnx(
                 output_names=list(output_names),
                 dynamic_shapes=shapes,
                 dynamo=True,
+                optimize=not keep_names,
                 verbose=False,
             )
             assert program is not None

@@ -27,7 +27,7 @@ from sport_assets.cricket.graph import (
     speakers,
 )
 from sport_assets.cricket.layers import BallAttention
-from sport_assets.cricket.network import CricketNetwork, Memory
+from sport_assets.cricket.network import CricketNetwork
 from sport_assets.cricket.nodes import RESULT_NODE
 
 EdgeType = tuple[str, str, str]
@@ -137,7 +137,7 @@ def innings_graph(network: CricketNetwork, batch: dict[str, Tensor], number: int
     for place, node in enumerate(CONTEXT):
         data[node].x = network._encode_context(scaled, one["ids"])[0, :, place]
     data[QUERY].x = network._encode_query(scaled, rows)[0]
-    data[RESULT_NODE].x = network._encode_balls(one["ball"], one["ids"], rows)[0]
+    data[RESULT_NODE].x = network.encode_balls(one["ball"], one["ids"], rows)[0]
     for kind, index in edges(one["persons"][0], one["place"][0, :, 0], length).items():
         data[kind].edge_index = index
     data.validate(raise_on_error=True)
@@ -168,9 +168,7 @@ def reference_logits(network: CricketNetwork, batch: dict[str, Tensor], number: 
         nodes[QUERY] = made.query_layers[layer].norm(after[QUERY])
         if network.settings.film:
             nodes[QUERY] = made.films[layer](nodes[QUERY], one["place"][0, :, 1])
-    rows = network.rows(one["persons"], one["place"], one["mask"])
     earlier = torch.ones(length, length).tril(-1).bool()[None]
     scaled = network._scaled(one["features"])
-    memory = Memory(rows, tuple(states))
-    views = {"earlier": earlier}
-    return network._read(nodes[QUERY][None], stacked[None], scaled, one["place"], memory, views)[0]
+    pooled = None if network.pool is None else network.pool(nodes[QUERY][None], states[-1], earlier)
+    return network._read(nodes[QUERY][None], stacked[None], scaled, one["place"], pooled)[0]
