@@ -16,7 +16,7 @@ from sport_assets.cricket.archive import LAYOUT
 from sport_assets.cricket.calibration import CALIBRATED_CHECK
 from sport_assets.cricket.labels import LABEL_RULES, LabelRule
 from sport_assets.cricket.schemas import DELIVERIES, MATCHES, QUARANTINE
-from sport_assets.cricket.settings import ABLATIONS, VARIANTS, choose_years
+from sport_assets.cricket.settings import ABLATIONS, SANITY, VARIANTS, choose_years
 from sport_assets.cricket.split import TEST_FROM, VALID_FROM
 from sport_assets.lineage.home import Home
 from sport_assets.orchestration.assets import asset, table_columns
@@ -213,7 +213,7 @@ MODEL = ModelLine(
     training_reads=["player_history"],
     evaluation_reads=["baselines", "player_history"],
     export_reads=["evaluation", "player_history"],
-    may_lose=lambda dimensions: dimensions["variant"] in ABLATIONS,
+    may_lose=lambda dimensions: dimensions["variant"] in (*ABLATIONS, SANITY),
     kinds=frozenset({"pytorch"}),
     evaluation_checks=[Check(*CALIBRATED_CHECK, blocking=False)],
     evaluation_rows="test_balls",

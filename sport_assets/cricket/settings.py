@@ -25,7 +25,9 @@ ABLATIONS = (
     *("full_no_history", "full_no_unknown_player"),
 )
 """The nine variants of ``full`` that say what its parts are worth."""
-VARIANTS = (*MAIN_VARIANTS, *ABLATIONS)
+SANITY = "sanity"
+"""A small `full` for a few hundred matches: does the whole chain work?"""
+VARIANTS = (*MAIN_VARIANTS, *ABLATIONS, SANITY)
 
 
 class ModelSettings(BaseModel):

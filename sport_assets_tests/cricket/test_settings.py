@@ -15,7 +15,7 @@ def test_there_are_six_models_and_nine_ablations() -> None:
     assert sorted(path.stem for path in preset_path("base").parent.glob("*.yaml")) == sorted(VARIANTS)
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", [*MAIN_VARIANTS, *ABLATIONS])
 def test_every_preset_has_the_sizes_of_the_specification(variant: str) -> None:
     found = resolve({"variant": variant, "seed": "42"}, {})
     model = found["model"]
@@ -32,6 +32,7 @@ def test_variants_differ_by_their_switches() -> None:
     assert on["phase_modulated"] == on["full_only_film"] == {"matchup", "film"}
     assert on["innings_conditional"] == on["full_only_innings_heads"] == {"matchup", "innings_heads"}
     assert on["full"] == {"matchup"} | three
+    assert on["sanity"] == on["full"]
     for part in three:
         assert on[f"full_no_{part}"] == on["full"] - {part}
         assert on[f"full_only_{part}"] == {"matchup", part}
