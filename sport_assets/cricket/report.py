@@ -90,16 +90,21 @@ def summary(test: Judged, *, power: float, prior: np.ndarray, resamples: int = R
             "balls": len(test.balls),
             "scored_balls": len(test.outcome),
         },
-        "spec_targets": [
-            {
-                "name": "macro_f1",
-                "good": "above",
-                "target": SPEC_MACRO_F1,
-                "value": metrics.macro_f1(metrics.decide(test.forecasts[MODEL]), test.outcome),
-                "remark": "at argmax; it moves with the decision rule alone, so it selects nothing",
-            }
-        ],
+        "spec_targets": [_spec_target(test)],
         "intervals": {"level": 0.95, "over": "matches", "resamples": resamples, "seed": BOOTSTRAP_SEED},
+    }
+
+
+def _spec_target(test: Judged) -> dict[str, Any]:
+    """What the source document asks, beside what was reached."""
+    value = metrics.macro_f1(metrics.decide(test.forecasts[MODEL]), test.outcome)
+    return {
+        "name": "macro_f1",
+        "good": "above",
+        "target": SPEC_MACRO_F1,
+        "value": value,
+        "met": value > SPEC_MACRO_F1,
+        "remark": "at argmax; it moves with the decision rule alone, so it selects nothing",
     }
 
 
