@@ -4,12 +4,14 @@ Belongs here: what is compared for a model or for a whole home. Must not come he
 it calls), and printing. Nothing on disk is changed, and a ledger that refuses to open is a finding, not the end.
 """
 
+import stat
 import time
 from collections.abc import Callable, Collection
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 
 import sqlalchemy as sa
 
@@ -93,15 +95,17 @@ def verify(
         store = Store(home.store)
         folders = versions(store, chain.made, chain.collected)
         raw = raw_contents(chain.made)
-        paths = {path for version in folders for path in version.plain()}
-        paths |= {home.data / name for name in raw if (home.data / name).is_file()}
-        sizes = {"bytes": 0}
+        sizes = {str(home.data / name): size for name in raw if (size := _size(home.data / name)) is not None}
+        for version in folders:
+            sizes |= version.plain()
+        hashed_bytes = 0
 
         def hashed(done: int, total: int) -> None:
-            sizes["bytes"] = total
+            nonlocal hashed_bytes
+            hashed_bytes = total
             progress("bytes", done, total)
 
-        digests = hash_files(paths, threads=threads, progress=hashed)
+        digests = hash_files(sizes, threads=threads, progress=hashed)
         known = {
             entry.sha256: f"{entry.path} of {made.name}"
             for made in chain.made
@@ -120,9 +124,18 @@ def verify(
             versions=len(folders),
             files=sum(len(version.made.files) for version in folders if version.there is not None),
             raw_files=len(raw),
-            bytes=sizes["bytes"],
+            bytes=hashed_bytes,
             seconds=time.perf_counter() - started,
         )
+
+
+def _size(path: Path) -> int | None:
+    """In bytes; None where no plain file (or link to one) can be found."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_size if stat.S_ISREG(found.st_mode) else None
 
 
 def _settled(

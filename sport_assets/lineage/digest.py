@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
@@ -21,6 +21,22 @@ class FileEntry(BaseModel):
     path: str
     sha256: str
     size: int
+
+
+class Listed(Protocol):
+    """What of a file goes into a version, whoever tells it."""
+
+    @property
+    def path(self) -> str:
+        """Relative to the version's folder (posix)."""
+
+    @property
+    def sha256(self) -> str:
+        """In hex."""
+
+    @property
+    def size(self) -> int | None:
+        """In bytes."""
 
 
 def sha256_file(path: Path) -> str:
@@ -58,6 +74,6 @@ def folder_files(folder: Path) -> list[FileEntry]:
     return sorted(entries, key=lambda entry: entry.path)
 
 
-def version_of(files: Iterable[FileEntry]) -> str:
+def version_of(files: Iterable[Listed]) -> str:
     """The version of a folder: SHA-256 over its sorted (relative path, SHA-256, size). Same bytes, same version."""
     return sha256_text(canonical_json(sorted([f.path, f.sha256, f.size] for f in files)))

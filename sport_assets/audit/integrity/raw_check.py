@@ -55,7 +55,7 @@ def raw_contents(made: Sequence[Made]) -> dict[str, list[RawContent]]:
 def check_raw(
     contents: Mapping[str, Sequence[RawContent]],
     data: Path,
-    digests: Mapping[Path, str | OSError],
+    digests: Mapping[str, str | OSError],
     kept: Mapping[str, KeptDigest],
     *,
     whole: bool,
@@ -63,7 +63,7 @@ def check_raw(
     """What is not as recorded. ``whole``: of all records, so that an older content may have been superseded."""
     for name, recorded in sorted(contents.items()):
         path = data / name
-        digest = digests.get(path)
+        digest = digests.get(str(path))
         if not path.exists() or digest is None:
             said = "gone from the data folder; nothing can be reproduced without it"
             yield from (_of(content, path, Kind.RAW_MISSING, said, kept.get(name)) for content in recorded)

@@ -74,15 +74,15 @@ class Snapshot:
         self.rows = sorted(index.select(ENTRIES), key=lambda row: row.seq)
         self.by_id = {row.id: row for row in self.rows}
         self.inputs: dict[int, list[InputRow]] = defaultdict(list)
-        for row in index.select(INPUTS):
-            self.inputs[row.seq].append(InputRow(row.key, row.partition, row.version, row.record))
+        for seq, record, key, partition, version in index.select(INPUTS):
+            self.inputs[seq].append(InputRow(key, partition, version, record))
 
     def files(self, seqs: Iterable[int] | None = None) -> dict[int, list[FileRow]]:
         """Files by entry's number: of these entries, or of all."""
         found: dict[int, list[FileRow]] = defaultdict(list)
         for condition in _parts(FILES.c.seq, seqs):
-            for row in self._index.select(FILES, *condition):
-                found[row.seq].append(FileRow(bool(row.raw), row.path, row.sha256))
+            for seq, raw, path, sha256 in self._index.select(FILES, *condition):
+                found[seq].append(FileRow(bool(raw), path, sha256))
         return found
 
     def publishing(self, sha256: str) -> list[sa.Row[Any]]:
