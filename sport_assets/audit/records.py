@@ -8,11 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-import sqlalchemy as sa
-
 from sport_assets.lineage.gate import covers
-from sport_assets.lineage.index import ENTRIES
-from sport_assets.lineage.lookup import MADE, Head
+from sport_assets.lineage.lookup import Head
 from sport_assets.lineage.manifest import Event, Materialization, Restored, Withdrawn, parse_event
 from sport_assets.lineage.record import Lineage
 from sport_assets.lineage.row_index import ROWS_FOLDER, Identifiers, load, parse, wanted
@@ -72,14 +69,7 @@ class LedgerRecords:
 
     def newest(self, keys: Iterable[str]) -> dict[Partition, Newest]:
         """The newest materialization of every partition of these assets."""
-        wanted_keys = sorted(set(keys))
-        last = (
-            sa.select(sa.func.max(ENTRIES.c.seq))
-            .where(ENTRIES.c.key.in_(wanted_keys), ENTRIES.c.kind.in_(MADE))
-            .group_by(ENTRIES.c.key, ENTRIES.c.partition)
-        )
-        rows = self._ledger.entries(ENTRIES.c.seq.in_(last))
-        return {(row.key, row.partition): Newest(row.version, row.id) for row in rows}
+        return {(row.key, row.partition): Newest(row.version, row.id) for row in self._ledger.newest(keys)}
 
     def row_index(self, digest: str) -> list[Identifiers]:
         """What rows are about."""

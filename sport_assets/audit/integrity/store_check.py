@@ -44,9 +44,7 @@ class Version:
 
     def plain(self) -> dict[str, int]:
         """Its plain files, recorded or not, with their sizes in bytes."""
-        return {
-            self.path(name): found.st_size for name, found in self.contents.items() if stat.S_ISREG(found.st_mode)
-        }
+        return {self.path(name): found.st_size for name, found in self.contents.items() if stat.S_ISREG(found.st_mode)}
 
     @cached_property
     def _root(self) -> str:
@@ -124,9 +122,7 @@ def unrecorded(store: Store, folders: set[Path], before: datetime) -> Iterator[M
         )
 
 
-def _file(
-    version: Version, entry: Entry, digest: str | OSError | None, known: Mapping[str, str]
-) -> Iterator[Mismatch]:
+def _file(version: Version, entry: Entry, digest: str | OSError | None, known: Mapping[str, str]) -> Iterator[Mismatch]:
     """Why a file has not the digest it was recorded with."""
     there = version.contents.get(entry.path)
     if there is None:
