@@ -6,6 +6,7 @@ where the folders lie (``store``) or what is said about them (``record``).
 
 import hashlib
 import json
+import stat
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Protocol
@@ -64,13 +65,13 @@ def folder_files(folder: Path) -> list[FileEntry]:
     """Every regular file below ``folder``, sorted by relative path. Raises ``ValueError`` on links and devices."""
     entries = []
     for path in sorted(folder.rglob("*")):
-        if path.is_dir() and not path.is_symlink():
+        status = path.lstat()
+        if stat.S_ISDIR(status.st_mode):
             continue
-        if path.is_symlink() or not path.is_file():
+        if not stat.S_ISREG(status.st_mode):
             raise ValueError(f"{path}: a version holds plain files only; write the content instead of a link")
-        entries.append(
-            FileEntry(path=path.relative_to(folder).as_posix(), sha256=sha256_file(path), size=path.stat().st_size)
-        )
+        name = path.relative_to(folder).as_posix()
+        entries.append(FileEntry(path=name, sha256=sha256_file(path), size=status.st_size))
     return sorted(entries, key=lambda entry: entry.path)
 
 

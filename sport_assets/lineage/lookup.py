@@ -109,8 +109,11 @@ class Lookup:
 
     def withdrawals(self) -> list[Withdrawn]:
         """Withdrawals that stand (not restored since), in order."""
+        withdrawn = self.entries(ENTRIES.c.kind == "withdrawn")
+        if not withdrawn:  # the gate asks at every reading
+            return []
         restored = {row.subject for row in self.entries(ENTRIES.c.kind == "restored")}
-        events = (self.load(row) for row in self.entries(ENTRIES.c.kind == "withdrawn"))
+        events = (self.load(row) for row in withdrawn)
         return [event for event in events if isinstance(event, Withdrawn) and event.id not in restored]
 
     def several(self, record_ids: Iterable[str]) -> list[Event]:
