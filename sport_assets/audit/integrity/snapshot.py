@@ -9,7 +9,7 @@ import shutil
 import sqlite3
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from sport_assets.lineage.home import Home
-from sport_assets.lineage.index import ENTRIES, FILES, INPUTS, RAW_DIGESTS, ROWS
+from sport_assets.lineage.index import ENTRIES, FILES, INPUTS, RAW_DIGESTS, ROWS, among
 
 _AT_A_TIME = 10_000
 
@@ -84,6 +84,17 @@ class Snapshot:
             for seq, raw, path, sha256 in self._index.select(FILES, *condition):
                 found[seq].append(FileRow(bool(raw), path, sha256))
         return found
+
+    def took_up_last(self, records: Collection[str]) -> set[str]:
+        """The newest record that took up each of the raw files of these, whatever these held then."""
+        own = self.files(self.by_id[record].seq for record in records if record in self.by_id)
+        paths = {file.path for files in own.values() for file in files if file.raw}
+        rows = self._index.select(FILES, FILES.c.raw.is_(True), FILES.c.path.in_(among(paths))) if paths else ()
+        last: dict[str, int] = {}
+        for row in rows:
+            last[row.path] = max(last.get(row.path, 0), row.seq)
+        seqs = set(last.values())
+        return {row.id for row in self.rows if row.seq in seqs}
 
     def publishing(self, sha256: str) -> list[sa.Row[Any]]:
         """Entries that published a file whose digest begins so, oldest first."""
