@@ -52,7 +52,7 @@ class _Index:
     connection: sa.Connection
     present: frozenset[str]  # names of tables and table.column
 
-    def select(self, table: sa.Table, *where: sa.ColumnElement[bool]) -> Sequence[sa.Row[Any]]:
+    def select(self, table: sa.Table, *where: sa.ColumnElement[bool]) -> Sequence[Any]:
         """Rows of a table; a table that is not there has none, a column that is not there is empty."""
         if table.name not in self.present:
             return ()
