@@ -130,18 +130,17 @@ def subject_of(ledger: Lookup, text: str) -> Subject:
     """
     raw = _raw_digests(ledger, text)
     if raw:
-        holders = _entries(ledger, ENTRIES.c.seq.in_(_files_of(raw)))
-        return Subject(f"raw file {text}", {made.record: () for made in holders})
+        return Subject(f"raw file {text}", _holders(ledger, ENTRIES.c.seq.in_(_files_of(raw))))
     key, _, partition = text.partition(":")
     if "/" in key and not Path(text).exists():
         conditions = [ENTRIES.c.key == key] + ([ENTRIES.c.partition == partition] if partition else [])
-        holders = _entries(ledger, *conditions)
+        holders = _holders(ledger, *conditions)
         if holders:
-            return Subject(text, {made.record: () for made in holders})
+            return Subject(text, holders)
     made = find_record(ledger, text)
-    same = _entries(ledger, ENTRIES.c.key == made.key, ENTRIES.c.version == made.version)
+    same = _holders(ledger, ENTRIES.c.key == made.key, ENTRIES.c.version == made.version)
     name = f"{name_of(made.key, made.partition)} version {made.version[:12]}"
-    return Subject(name, {one.record: () for one in same})
+    return Subject(name, same)
 
 
 def _raw_digests(ledger: Lookup, text: str) -> set[str]:
@@ -217,14 +216,16 @@ def _is_trained(ledger: Lookup, record: str) -> bool:
 _COLUMNS = [ENTRIES.c.id, ENTRIES.c.key, ENTRIES.c.partition, ENTRIES.c.version, ENTRIES.c.at]
 
 
-def _entries(ledger: Lookup, *conditions: sa.ColumnElement[bool]) -> list[Made]:
+def _holders(ledger: Lookup, *conditions: sa.ColumnElement[bool]) -> dict[str, tuple[str, ...]]:
+    """Ids of whole materializations: they have no sides."""
+    query = sa.select(ENTRIES.c.id).where(*conditions, ENTRIES.c.kind.in_(MADE)).order_by(ENTRIES.c.seq)
     with ledger.reading() as connection:
-        return _made(connection, *conditions, ENTRIES.c.kind.in_(MADE))
+        return dict.fromkeys(connection.execute(query).scalars().all(), ())
 
 
-def _made(connection: sa.Connection, *conditions: sa.ColumnElement[bool]) -> list[Made]:
+def _made(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> list[Made]:
     """In the order of the chain. All rows are fetched at once: one by one, 100,000 of them take longer."""
-    query = sa.select(*_COLUMNS).where(*conditions).order_by(ENTRIES.c.seq)
+    query = sa.select(*_COLUMNS).where(condition).order_by(ENTRIES.c.seq)
     return [Made._make(row) for row in connection.execute(query).all()]
 
 
