@@ -57,7 +57,7 @@ def summarise(study: Study, finished: Sequence[Finished], out: Path) -> tuple[di
         components[COMPONENTS[each.name]] = {
             "included": verdict == BETTER,
             "why": f"{each.name} is {each.difference.value:+.4f} nats per ball beside {base.name} "
-            f"({each.difference.low:+.4f} to {each.difference.high:+.4f}): {said}.",
+            f"({each.difference.low:+.4f} to {each.difference.high:+.4f}, corrected p {each.p_corrected:.3f}): {said}.",
             **each.row(),
         }
     most = min(overall, key=lambda each: each.difference.value)
