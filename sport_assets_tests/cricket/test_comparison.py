@@ -24,37 +24,7 @@ from sport_assets.cricket.comparison import (
 )
 from sport_assets.cricket.metrics import losses, macro_f1
 from sport_assets.cricket.resampling import interval, two_way
-
-MATCHES, BALLS = 120, 200
-MATCH = np.repeat(np.arange(MATCHES), BALLS)
-
-
-def columns(seed: int = 0) -> dict[str, np.ndarray]:
-    """Arrays of balls: ten of each phase and innings in every match, and their outcomes."""
-    rng = np.random.default_rng(seed)
-    place = np.tile(np.arange(BALLS), MATCHES)
-    return {
-        "outcome": rng.integers(0, 7, MATCHES * BALLS),
-        "phase": place // 20 % 5,
-        "second_innings": place // 100,
-    }
-
-
-def odds(seed: int, skill: float = 0.0) -> np.ndarray:
-    """Log odds of a forecast that knows the outcome a little."""
-    noise = np.random.default_rng(seed).normal(0, 0.1, (MATCHES * BALLS, 7))
-    return noise + skill * np.eye(7)[columns()["outcome"]]
-
-
-PLAIN = Rule(comparison.Calibration.none(), 0.0, np.full(7, 1 / 7))
-
-
-def model(name: str, skill: float, *, parameters: int = 100, seeds: int = 1, spread: float = 0.0) -> Candidate:
-    """A candidate whose seeds differ in skill by ``spread``."""
-    ids = MATCH.astype(str)
-    tilts = spread * np.linspace(-1, 1, seeds) if seeds > 1 else [0.0]
-    made = [Measured.of(PLAIN, odds(number, skill + tilt), columns(), ids) for number, tilt in enumerate(tilts)]
-    return Candidate(name, parameters, tuple(made))
+from sport_assets_tests.cricket.made_up_models import MATCH, PLAIN, columns, model, odds
 
 
 def test_sums_say_what_the_balls_say() -> None:
