@@ -122,7 +122,7 @@ class Measured:
     @property
     def log_loss(self) -> float:
         """Mean per ball, in nats."""
-        return float(self.losses["log_loss"].sum() / self.losses["balls"].sum())
+        return float(self.losses["log_loss"].sum()) / self.balls
 
     def f1(self, rule: str) -> dict[str, float]:
         """``macro_f1`` and ``weighted_f1`` of one of RULES."""

@@ -121,8 +121,8 @@ def _report(
             for each in found
         ]
         texts += [f"## {stages.FIGURES[figure]} by part", markdown_table(["model", *names], rows)]
-    rows = [{**row, "name": f"{row['name']}, {row['part']}"} for row in differences]
-    texts += ["## Differences by part", stages.differences_markdown(rows)]
+    named = [{**row, "name": f"{row['name']}, {row['part']}"} for row in differences]
+    texts += ["## Differences by part", stages.differences_markdown(named)]
     return "\n\n".join(texts)
 
 

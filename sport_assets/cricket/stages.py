@@ -23,7 +23,7 @@ SEED = 42
 LATEST_MATCHES, MAX_EPOCHS = 600, 6
 """By default: what fits two processor cores. Where there is a GPU, all matches and the presets' epochs."""
 WARMUP_SHARE = 1 / 6
-"""Of the epochs, so that a short training warms up as well; one epoch at most, as in the presets."""
+"""Of the epochs, so that a short training warms up as well; one epoch at most."""
 MODELS_FILE, LOSSES_FILE, REPORT_FILE = "models.parquet", "losses.parquet", "report.md"
 FIGURES = {
     "log_loss": "log-loss",

@@ -42,8 +42,8 @@ def build(spec: TrainingSpec) -> TrainingJob:
 def guard(dataset: Path, read: Iterable[Identifiers]) -> CheckResult:
     """Whether all that was read to train (side `train`) and to choose (`valid`) is on that very side of the split."""
     used: dict[str, set[str]] = {}
-    for found in read:
-        used.setdefault(found.side, set()).update(row[0] for row in found.rows)
+    for rows in read:
+        used.setdefault(rows.side, set()).update(row[0] for row in rows.rows)
     found = leakage_check(Split.load(dataset / SPLIT_FILE), used)
     return CheckResult(
         NO_TEST_DATA,

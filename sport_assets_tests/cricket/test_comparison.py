@@ -53,7 +53,7 @@ def test_seeds_are_resampled_as_well() -> None:
     [found] = compare([one], other)
     values = [np.stack([losses(np.exp(PLAIN.calibration.apply(odds(n, skill + t))), columns()["outcome"])
                         for n, t in enumerate(0.02 * np.linspace(-1, 1, 3))]) for skill in (0.05, 0.0)]  # fmt: skip
-    want = two_way(*values, MATCH)
+    want = two_way(values[0], values[1], MATCH)
     assert found.difference.low == pytest.approx(want.low, abs=1e-9)
 
 
