@@ -32,6 +32,7 @@ PAGES = [
     "docs/training.md",
     "docs/cricket-data.md",
     "docs/cricket-graph.md",
+    "docs/cricket-stages.md",
     "docs/reproduce.md",
     # changes the model that the others stand on, so it comes last
     "docs/withdraw.md",
@@ -46,6 +47,15 @@ NOT_RUN = {
     ("README.md", "make ui"),
     ("docs/tuning.md", "sport-assets tune nfl --preset production --trials 60 --timeout 14400"),
     ("docs/tuning.md", "sport-assets build nfl/model_card --partition 'production|0' --set tuned=3f9c0a71be52"),
+    ("docs/cricket-stages.md", "sport-assets tune cricket"),
+    (
+        "docs/cricket-stages.md",
+        "sport-assets build cricket/final_model --set latest_matches=null --set max_epochs=null",
+    ),
+    (
+        "docs/cricket-stages.md",
+        "sport-assets build cricket/exported_model --partition '42|hybrid' --set tuned=3f9c0a71be52",
+    ),
     ("docs/reproduce.md", "sport-assets reproduce for-another-machine.zip --data /media/archive"),
 }
 

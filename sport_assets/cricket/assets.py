@@ -4,12 +4,14 @@ Belongs here: what each asset reads, calls and publishes. Must not come here: ar
 imports. This is the line's only module that knows Dagster.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 from pydantic import Field
 
-from sport_assets.cricket import baseline_forecasts, innings_state, years
+from sport_assets.cricket import baseline_forecasts, final_model, innings_state, stages, years
 from sport_assets.cricket import deliveries as matches
 from sport_assets.cricket import player_history as past
 from sport_assets.cricket.archive import LAYOUT
@@ -21,8 +23,9 @@ from sport_assets.cricket.split import TEST_FROM, VALID_FROM
 from sport_assets.lineage.home import Home
 from sport_assets.orchestration.assets import asset, table_columns
 from sport_assets.orchestration.checks import AssetChecks, Check
+from sport_assets.orchestration.experiments import Experiment, ExperimentConfig, experiment_asset
 from sport_assets.orchestration.model_assets import model_assets
-from sport_assets.orchestration.model_line import ModelLine, Stage
+from sport_assets.orchestration.model_line import ModelLine, Stage, shown
 from sport_assets.orchestration.recording import AssetRecord, LineageResource
 from sport_assets.orchestration.withdrawn import without_withdrawn
 
@@ -213,6 +216,7 @@ MODEL = ModelLine(
     training_reads=["player_history"],
     evaluation_reads=["baselines", "player_history"],
     export_reads=["evaluation", "player_history"],
+    tuning="final_model",
     may_lose=lambda dimensions: dimensions["variant"] in (*ABLATIONS, SANITY),
     kinds=frozenset({"pytorch"}),
     evaluation_checks=[Check(*CALIBRATED_CHECK, blocking=False)],
@@ -221,3 +225,84 @@ MODEL = ModelLine(
 )
 
 ASSETS = [raw_matches, deliveries, innings, player_history, split, baselines, *model_assets(MODEL)]
+
+# -- the programme that finds the final model: each stage's decision feeds the next ------------------------------------
+
+
+class StageConfig(ExperimentConfig):
+    """``latest_matches``: so many of the training side, null: all. ``max_epochs``: null: the preset's."""
+
+    latest_matches: int | None = Field(stages.LATEST_MATCHES, ge=1)
+    max_epochs: int | None = Field(stages.MAX_EPOCHS, ge=1)
+
+
+class GridConfig(StageConfig):
+    """``grid``: other values than the stage's own, as ``{"model.layers": [2, 3]}``."""
+
+    grid: dict[str, Any] = Field(default_factory=dict)
+
+
+def _stage(
+    name: str, module: str, description: str, reads: Sequence[str] = (), *, test: bool = False, grid: bool = False
+) -> dg.AssetsDefinition:
+    """A stage whose trials and decision are in a module of the line; all are built, measured and guarded alike."""
+    experiment = Experiment(
+        name,
+        description,
+        builder="sport_assets.cricket.trials:build",
+        trials=f"sport_assets.cricket.{module}:trials",
+        measure="sport_assets.cricket.trials:measure",
+        guard="sport_assets.cricket.trials:guard",
+        summarise=f"sport_assets.cricket.{module}:summarise",
+        reads=reads,
+        shows_test=test,
+        config=GridConfig if grid else StageConfig,
+    )
+    return experiment_asset(MODEL, experiment)
+
+
+tuning = _stage(
+    "tuning",
+    "stage_tuning",
+    "Stage 1: width, depth, learning rate and heads of the base variant, by log-loss on validation matches.",
+    grid=True,
+)
+stage_comparison = _stage(
+    "stage_comparison",
+    "stage_comparison",
+    "Stage 2: base, pooling and hybrid with the tuned settings, and which of them the next stages stand on.",
+    ["tuning"],
+)
+phase_report = _stage(
+    "phase_report",
+    "stage_phases",
+    "Stage 3: what phase modulation and a head for each innings are worth, by phase and by innings.",
+    ["tuning", "stage_comparison"],
+)
+ablation_report = _stage(
+    "ablation_report",
+    "stage_ablations",
+    "Stage 4: what the parts of the full model are worth, each ablation with five seeds; figures on test matches "
+    "stand beside for the reader, and nothing is chosen by them.",
+    test=True,
+)
+
+
+@asset(
+    LINE,
+    name="final_model",
+    description="The variant and settings that the stages arrived at by log-loss on validation matches, why, and the "
+    "command that trains it.",
+    reads=final_model.STAGES,
+    kinds={"json", "markdown"},
+    code=["sport_assets.cricket.final_model:write_final"],
+    code_files=MODEL.code_files,
+)
+def chosen_model(context: dg.AssetExecutionContext, lineage: LineageResource) -> dg.MaterializeResult:
+    with lineage.record(context) as record:
+        folders = {name: record.read(f"cricket/{name}").folder for name in final_model.STAGES}
+        facts = final_model.write_final(folders, record.folder)
+        return record.publish(facts=facts, metadata=shown(record.folder))
+
+
+ASSETS += [tuning, stage_comparison, phase_report, ablation_report, chosen_model]

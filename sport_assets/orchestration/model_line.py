@@ -96,3 +96,9 @@ def pictures(folder: Path) -> dict[str, Any]:
             text = base64.b64encode(path.read_bytes()).decode()
             pictures[path.stem] = dg.MetadataValue.md(f"![{path.stem}](data:{IMAGE_TYPES[path.suffix]};base64,{text})")
     return pictures
+
+
+def shown(folder: Path) -> dict[str, Any]:
+    """Pictures and Markdown files of an output as metadata that the UI draws."""
+    texts = {path.stem: dg.MetadataValue.md(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.md"))}
+    return {**texts, **pictures(folder)}
