@@ -17,7 +17,7 @@ HOME_FOLDER := $(abspath $(or $(SPORT_ASSETS_HOME),.sport_assets))
 export SPORT_ASSETS_HOME := $(HOME_FOLDER)
 export SPORT_ASSETS_DATA := $(abspath $(or $(SPORT_ASSETS_DATA),data))
 
-.PHONY: help install demo test lint format ui mlflow-ui bench crash-test clean
+.PHONY: help install demo demo-cricket test lint format ui mlflow-ui bench crash-test clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -39,6 +39,14 @@ demo: install ## from two generated NFL weeks to an exported, audited and verifi
 	@echo; $(BIN)/sport-assets audit 'nfl/exported_model:sanity|0' --html audit.html
 	@echo; $(BIN)/sport-assets verify --all
 	@echo; echo "The audit page:              audit.html"; echo "Look at it in Dagster's UI:  make ui"
+
+demo-cricket: install ## from generated match files to an exported, audited and verified model of every ball
+	@if [ -e "$(SPORT_ASSETS_DATA)/cricket" ]; then echo "using the match files in $(SPORT_ASSETS_DATA)/cricket"; \
+	else $(BIN)/sport-assets sample-data cricket --matches 240; fi
+	@$(BIN)/sport-assets build cricket/audit_page --partition '42|sanity'
+	@echo; $(BIN)/sport-assets audit 'cricket/exported_model:42|sanity' --html audit-cricket.html
+	@echo; $(BIN)/sport-assets verify --all
+	@echo; echo "The audit page:              audit-cricket.html"; echo "Look at it in Dagster's UI:  make ui"
 
 test: install ## lint, types, import walls and all tests
 	@$(MAKE) --no-print-directory lint

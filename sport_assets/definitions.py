@@ -18,7 +18,9 @@ WATCHED = {
         Metric("fde_full"),
         Metric("miss_rate_2yd_full", tolerance=0.1),
         Metric("coverage_accuracy", "higher"),
-    ]
+    ],
+    # the whole gain over frequencies is a few per cent of the log-loss
+    "cricket/evaluation": [Metric("log_loss", tolerance=0.003), Metric("calibration_error", tolerance=0.5)],
 }
 
 defs = dg.Definitions(
@@ -28,7 +30,7 @@ defs = dg.Definitions(
         reaper,
         alert_sensor(WATCHED),
         raw_files_sensor("nfl", "nfl/raw_tracking", follow=["nfl/tracking"]),
-        raw_files_sensor("cricket", "cricket/raw_matches", follow=["cricket/deliveries"]),
+        raw_files_sensor("cricket", "cricket/raw_matches", follow=["cricket/deliveries", "cricket/innings"]),
     ],
     # heavy work runs in Pipes children; the multiprocess executor would only load everything twice
     executor=dg.in_process_executor,

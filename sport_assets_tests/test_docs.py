@@ -32,6 +32,8 @@ PAGES = [
     "docs/training.md",
     "docs/cricket-data.md",
     "docs/cricket-graph.md",
+    "docs/cricket-models.md",
+    "docs/cricket-stages.md",
     "docs/cricket-forecasts.md",
     "docs/reproduce.md",
     # changes the model that the others stand on, so it comes last
@@ -45,8 +47,18 @@ NOT_RUN = {
     ("README.md", "make demo"),
     ("README.md", "make test"),
     ("README.md", "make ui"),
+    ("README.md", "sport-assets build cricket/model_card --partition '42|full'"),
     ("docs/tuning.md", "sport-assets tune nfl --preset production --trials 60 --timeout 14400"),
     ("docs/tuning.md", "sport-assets build nfl/model_card --partition 'production|0' --set tuned=3f9c0a71be52"),
+    ("docs/cricket-stages.md", "sport-assets tune cricket"),
+    (
+        "docs/cricket-stages.md",
+        "sport-assets build cricket/final_model --set latest_matches=null --set max_epochs=null",
+    ),
+    (
+        "docs/cricket-stages.md",
+        "sport-assets build cricket/exported_model --partition '42|hybrid' --set tuned=3f9c0a71be52",
+    ),
     ("docs/cricket-forecasts.md", 'sport-assets predict cricket --model "cricket/exported_model:42|full" \\'),
     ("docs/cricket-forecasts.md", 'sport-assets simulate cricket --model "cricket/exported_model:42|full" \\'),
     ("docs/cricket-forecasts.md", "sport-assets simulate cricket --model model.onnx --state state.json"),

@@ -23,6 +23,7 @@ TOOLS = Path(sys.executable).parent
 HEAVY = {
     "cv2",
     "dagster_mlflow",
+    "lightgbm",
     "matplotlib",
     "mlflow",
     "onnx",
@@ -32,6 +33,7 @@ HEAVY = {
     "pytorch_lightning",
     "rfdetr",
     "sahi",
+    "sklearn",
     "torch",
     "torch_geometric",
     "torchvision",

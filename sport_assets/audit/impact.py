@@ -4,7 +4,7 @@ Belongs here: which materializations hold or stand on something. Must not come h
 something about it (``withdraw``, orchestration).
 """
 
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -14,12 +14,10 @@ import sqlalchemy as sa
 from sport_assets.audit.chain import TRAINED, is_model, name_of
 from sport_assets.lineage.digest import sha256_file
 from sport_assets.lineage.errors import ChainBroken, LineageError
-from sport_assets.lineage.index import ENTRIES, FILES, INPUTS, ROWS
+from sport_assets.lineage.index import ENTRIES, FILES, INPUTS, ROWS, among
 from sport_assets.lineage.lookup import MADE, Lookup
 from sport_assets.lineage.models import find_record
 from sport_assets.lineage.row_index import wanted
-
-_AT_A_TIME = 10_000
 
 
 class Made(NamedTuple):
@@ -30,7 +28,6 @@ class Made(NamedTuple):
     partition: str | None
     version: str
     at: str
-    row_index: str | None
 
     @property
     def name(self) -> str:
@@ -38,8 +35,7 @@ class Made(NamedTuple):
         return name_of(self.key, self.partition)
 
 
-@dataclass(frozen=True)
-class Affected:
+class Affected(NamedTuple):
     """A materialization that holds the subject itself, or stands on it.
 
     ``sides``: where a row index tells, on which side the rows are (train, test …). ``newest``: it is what its partition
@@ -134,18 +130,17 @@ def subject_of(ledger: Lookup, text: str) -> Subject:
     """
     raw = _raw_digests(ledger, text)
     if raw:
-        holders = _entries(ledger, ENTRIES.c.seq.in_(_files_of(raw)))
-        return Subject(f"raw file {text}", {made.record: () for made in holders})
+        return Subject(f"raw file {text}", _holders(ledger, ENTRIES.c.seq.in_(_files_of(raw))))
     key, _, partition = text.partition(":")
     if "/" in key and not Path(text).exists():
         conditions = [ENTRIES.c.key == key] + ([ENTRIES.c.partition == partition] if partition else [])
-        holders = _entries(ledger, *conditions)
+        holders = _holders(ledger, *conditions)
         if holders:
-            return Subject(text, {made.record: () for made in holders})
+            return Subject(text, holders)
     made = find_record(ledger, text)
-    same = _entries(ledger, ENTRIES.c.key == made.key, ENTRIES.c.version == made.version)
+    same = _holders(ledger, ENTRIES.c.key == made.key, ENTRIES.c.version == made.version)
     name = f"{name_of(made.key, made.partition)} version {made.version[:12]}"
-    return Subject(name, {one.record: () for one in same})
+    return Subject(name, same)
 
 
 def _raw_digests(ledger: Lookup, text: str) -> set[str]:
@@ -159,7 +154,7 @@ def _raw_digests(ledger: Lookup, text: str) -> set[str]:
 
 
 def _files_of(digests: Iterable[str]) -> sa.Select[Any]:
-    return sa.select(FILES.c.seq).where(FILES.c.raw.is_(True), FILES.c.sha256.in_(sorted(digests)))
+    return sa.select(FILES.c.seq).where(FILES.c.raw.is_(True), FILES.c.sha256.in_(among(digests)))
 
 
 def impact(ledger: Lookup, subject: Subject) -> Impact:
@@ -170,22 +165,14 @@ def impact(ledger: Lookup, subject: Subject) -> Impact:
     is in the weights, whatever these are shown later: all that stands on such a training stands on the rows.
     """
     affected: dict[str, Made] = {}
-    without: dict[str, Made] = {}  # readers whose own index has not the rows
-    waiting = set(subject.holders)
+    waiting: Collection[str] = subject.holders
     with ledger.reading() as connection:
-        affected |= {made.record: made for made in _by_ids(connection, waiting)}
         while waiting:
-            readers = {made.record: made for made in _readers(connection, waiting)}
-            fresh = {record: made for record, made in readers.items() if record not in affected}
-            if subject.rows:
-                told = _has_index(connection, fresh.values(), subject.rows)
-                without |= {record: made for record, made in fresh.items() if made.row_index in told}
-                fresh = {record: made for record, made in fresh.items() if made.row_index not in told}
-            if not fresh:
-                fresh = {record: without.pop(record) for record in _learned(ledger, connection, without, affected)}
-            affected |= fresh
-            waiting = set(fresh)
-        newest = _newest(connection, {made.key for made in affected.values()})
+            affected |= {made.record: made for made in _reached(connection, waiting, subject.rows)}
+            # readers whose own index has not the rows; of whole materializations, there are none
+            without = _readers(connection, affected) - affected.keys() if subject.rows else ()
+            waiting = _learned(ledger, connection, without, affected)
+    newest = {row.id for row in ledger.newest({made.key for made in affected.values()})}
     return Impact(
         subject,
         tuple(
@@ -195,7 +182,7 @@ def impact(ledger: Lookup, subject: Subject) -> Impact:
                 subject.holders.get(made.record, ()),
                 made.record in newest,
             )
-            for made in sorted(affected.values(), key=lambda made: made.record)
+            for made in (affected[record] for record in sorted(affected))
         ),
     )
 
@@ -226,54 +213,46 @@ def _is_trained(ledger: Lookup, record: str) -> bool:
         return True
 
 
-_COLUMNS = [ENTRIES.c.id, ENTRIES.c.key, ENTRIES.c.partition, ENTRIES.c.version, ENTRIES.c.at, ENTRIES.c.row_index]
+_COLUMNS = [ENTRIES.c.id, ENTRIES.c.key, ENTRIES.c.partition, ENTRIES.c.version, ENTRIES.c.at]
 
 
-def _entries(ledger: Lookup, *conditions: sa.ColumnElement[bool]) -> list[Made]:
-    query = sa.select(*_COLUMNS).where(*conditions, ENTRIES.c.kind.in_(MADE)).order_by(ENTRIES.c.seq)
+def _holders(ledger: Lookup, *conditions: sa.ColumnElement[bool]) -> dict[str, tuple[str, ...]]:
+    """Ids of whole materializations: they have no sides."""
+    query = sa.select(ENTRIES.c.id).where(*conditions, ENTRIES.c.kind.in_(MADE)).order_by(ENTRIES.c.seq)
     with ledger.reading() as connection:
-        return [Made(*row) for row in connection.execute(query)]
+        return dict.fromkeys(connection.execute(query).scalars().all(), ())
 
 
-def _by_ids(connection: sa.Connection, records: Iterable[str]) -> Iterator[Made]:
-    for part in _parts(records):
-        yield from (Made(*row) for row in connection.execute(sa.select(*_COLUMNS).where(ENTRIES.c.id.in_(part))))
+def _made(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> list[Made]:
+    """In the order of the chain. All rows are fetched at once: one by one, 100,000 of them take longer."""
+    query = sa.select(*_COLUMNS).where(condition).order_by(ENTRIES.c.seq)
+    return [Made._make(row) for row in connection.execute(query).all()]
 
 
-def _readers(connection: sa.Connection, records: Iterable[str]) -> Iterator[Made]:
-    """What read any of these, once each."""
-    for part in _parts(records):
-        query = sa.select(*_COLUMNS).join(INPUTS, INPUTS.c.seq == ENTRIES.c.seq).where(INPUTS.c.record.in_(part))
-        yield from (Made(*row) for row in connection.execute(query.distinct()))
+def _reached(connection: sa.Connection, records: Iterable[str], rows: Mapping[str, str] | None) -> list[Made]:
+    """These, and all that stands on them by way of what has no row index of the columns of ``rows``."""
+    reached = sa.select(ENTRIES.c.seq, ENTRIES.c.id).where(ENTRIES.c.id.in_(among(records))).cte(recursive=True)
+    readers = (
+        sa.select(ENTRIES.c.seq, ENTRIES.c.id)
+        .join(INPUTS, INPUTS.c.seq == ENTRIES.c.seq)
+        .join(reached, reached.c.id == INPUTS.c.record)
+    )
+    if rows:
+        columns, _ = wanted(rows)
+        told = sa.exists().where(ROWS.c.row_index == ENTRIES.c.row_index, ROWS.c.columns == columns)
+        readers = readers.where(~told)
+    reached = reached.union(readers)  # not all: what was reached on one way is not followed again on another
+    return _made(connection, ENTRIES.c.seq.in_(sa.select(reached.c.seq)))
+
+
+def _readers(connection: sa.Connection, records: Iterable[str]) -> set[str]:
+    """What read any of these."""
+    query = sa.select(ENTRIES.c.id).join(INPUTS, INPUTS.c.seq == ENTRIES.c.seq)
+    return set(connection.execute(query.where(INPUTS.c.record.in_(among(records)))).scalars())
 
 
 def _inputs(connection: sa.Connection, records: Iterable[str]) -> Iterator[tuple[str, str]]:
     """These, each with every record that it read."""
-    for part in _parts(records):
-        query = sa.select(ENTRIES.c.id, INPUTS.c.record).join(INPUTS, INPUTS.c.seq == ENTRIES.c.seq)
-        yield from ((reader, read) for reader, read in connection.execute(query.where(ENTRIES.c.id.in_(part))))
-
-
-def _has_index(connection: sa.Connection, made: Iterable[Made], rows: Mapping[str, str]) -> set[str | None]:
-    """The row indexes that tell of these columns."""
-    columns, _ = wanted(rows)
-    found: set[str | None] = set()
-    for part in _parts({one.row_index for one in made if one.row_index is not None}):
-        query = sa.select(ROWS.c.row_index).where(ROWS.c.row_index.in_(part), ROWS.c.columns == columns)
-        found |= set(connection.execute(query.distinct()).scalars())
-    return found
-
-
-def _newest(connection: sa.Connection, keys: Iterable[str]) -> set[str]:
-    last = (
-        sa.select(sa.func.max(ENTRIES.c.seq))
-        .where(ENTRIES.c.key.in_(sorted(keys)), ENTRIES.c.kind.in_(MADE))
-        .group_by(ENTRIES.c.key, ENTRIES.c.partition)
-    )
-    return set(connection.execute(sa.select(ENTRIES.c.id).where(ENTRIES.c.seq.in_(last))).scalars())
-
-
-def _parts(values: Iterable[str]) -> Iterator[list[str]]:
-    ordered = sorted(values)
-    for start in range(0, len(ordered), _AT_A_TIME):
-        yield ordered[start : start + _AT_A_TIME]
+    query = sa.select(ENTRIES.c.id, INPUTS.c.record).join(INPUTS, INPUTS.c.seq == ENTRIES.c.seq)
+    for row in connection.execute(query.where(ENTRIES.c.id.in_(among(records)))):
+        yield row[0], row[1]

@@ -4,15 +4,12 @@ Belongs here: getting at records, the same way from both. Must not come here: wh
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-import sqlalchemy as sa
-
 from sport_assets.lineage.gate import covers
-from sport_assets.lineage.index import ENTRIES
-from sport_assets.lineage.lookup import MADE, Head
+from sport_assets.lineage.lookup import Head
 from sport_assets.lineage.manifest import Event, Materialization, Restored, Withdrawn, parse_event
 from sport_assets.lineage.record import Lineage
 from sport_assets.lineage.row_index import ROWS_FOLDER, Identifiers, load, parse, wanted
@@ -72,14 +69,7 @@ class LedgerRecords:
 
     def newest(self, keys: Iterable[str]) -> dict[Partition, Newest]:
         """The newest materialization of every partition of these assets."""
-        wanted_keys = sorted(set(keys))
-        last = (
-            sa.select(sa.func.max(ENTRIES.c.seq))
-            .where(ENTRIES.c.key.in_(wanted_keys), ENTRIES.c.kind.in_(MADE))
-            .group_by(ENTRIES.c.key, ENTRIES.c.partition)
-        )
-        rows = self._ledger.entries(ENTRIES.c.seq.in_(last))
-        return {(row.key, row.partition): Newest(row.version, row.id) for row in rows}
+        return {(row.key, row.partition): Newest(row.version, row.id) for row in self._ledger.newest(keys)}
 
     def row_index(self, digest: str) -> list[Identifiers]:
         """What rows are about."""
@@ -115,18 +105,14 @@ class FileRecords:
         """Those that a bundled withdrawal is about, by record id."""
         restored = {event.subject for event in self._events.values() if isinstance(event, Restored)}
         standing = [e for e in self._events.values() if isinstance(e, Withdrawn) and e.id not in restored]
-        found = {one.id: next((e for e in standing if self._covers(e, one)), None) for one in made if standing}
+        found = {one.id: next((e for e in standing if covers(self, e, one)), None) for one in made if standing}
         return {record: event for record, event in found.items() if event is not None}
 
-    def _covers(self, event: Withdrawn, made: Materialization) -> bool:
-        if event.raw_sha256 is not None:
-            return any(file.sha256 == event.raw_sha256 for file in made.raw_files)
-        if event.rows is not None:
-            columns, value = wanted(event.rows)
-            held = self.row_index(made.row_index) if made.row_index is not None else []
-            return event.key in (None, made.key) and any(f.name == columns and value in f.values() for f in held)
-        same = (event.key, event.partition) == (made.key, made.partition)
-        return same and event.version in (None, made.version)
+    def has_rows(self, row_index: str | None, row: Mapping[str, str]) -> bool:
+        """Whether a row index holds this row set (column -> value)."""
+        columns, value = wanted(row)
+        held = self.row_index(row_index) if row_index is not None else []
+        return any(found.name == columns and value in found.values() for found in held)
 
     def newest(self, keys: Iterable[str]) -> dict[Partition, Newest]:
         """The newest bundled materialization of every partition of these assets."""

@@ -4,12 +4,14 @@ Belongs here: what is compared for a model or for a whole home. Must not come he
 it calls), and printing. Nothing on disk is changed, and a ledger that refuses to open is a finding, not the end.
 """
 
+import stat
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 
 import sqlalchemy as sa
 
@@ -26,7 +28,7 @@ from sport_assets.audit.mismatch import Kind, Mismatch, errors
 from sport_assets.audit.standing import Graph, Node
 from sport_assets.lineage.errors import LineageError
 from sport_assets.lineage.home import Home
-from sport_assets.lineage.manifest import Collected
+from sport_assets.lineage.manifest import Collected, Materialization
 from sport_assets.lineage.store import Store
 
 _SETTLING_S = 1.0
@@ -68,6 +70,7 @@ class _Chain:
     graph: Callable[[], Graph]
     checked: int
     target: Made | None = None
+    later: list[Made] = field(default_factory=list)  # beside the model's chain: what took up its raw files last
     collected: dict[tuple[str, str | None, str], str] = field(default_factory=dict)
     subjects: dict[str, str] = field(default_factory=dict)  # a later event's record -> the record it is about
 
@@ -93,15 +96,17 @@ def verify(
         store = Store(home.store)
         folders = versions(store, chain.made, chain.collected)
         raw = raw_contents(chain.made)
-        paths = {path for version in folders for path in version.plain()}
-        paths |= {home.data / name for name in raw if (home.data / name).is_file()}
-        sizes = {"bytes": 0}
+        sizes = {str(home.data / name): size for name in raw if (size := _size(home.data / name)) is not None}
+        for version in folders:
+            sizes |= version.plain()
+        hashed_bytes = 0
 
         def hashed(done: int, total: int) -> None:
-            sizes["bytes"] = total
+            nonlocal hashed_bytes
+            hashed_bytes = total
             progress("bytes", done, total)
 
-        digests = hash_files(paths, threads=threads, progress=hashed)
+        digests = hash_files(sizes, threads=threads, progress=hashed)
         known = {
             entry.sha256: f"{entry.path} of {made.name}"
             for made in chain.made
@@ -111,7 +116,8 @@ def verify(
         if model is None:
             found += unrecorded(store, {version.folder for version in folders}, moment)
         kept = index.kept_digests() if index is not None else {}
-        found += check_raw(raw, home.data, digests, kept, whole=model is None)
+        newest = {name: each[-1].entry.sha256 for name, each in raw_contents([*chain.made, *chain.later]).items()}
+        found += check_raw(raw, home.data, digests, kept, newest)
         found += check_row_indexes(home, chain.made, index, before=moment if model is None else None)
         return Verification(
             mismatches=_with_models(found, chain) if found else [],
@@ -120,9 +126,18 @@ def verify(
             versions=len(folders),
             files=sum(len(version.made.files) for version in folders if version.there is not None),
             raw_files=len(raw),
-            bytes=sizes["bytes"],
+            bytes=hashed_bytes,
             seconds=time.perf_counter() - started,
         )
+
+
+def _size(path: Path) -> int | None:
+    """In bytes; None where no plain file (or link to one) can be found."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_size if stat.S_ISREG(found.st_mode) else None
 
 
 def _settled(
@@ -174,7 +189,8 @@ def _check_chain(
     head: KeptHead | None,
     progress: Progress,
 ) -> _Chain:
-    scope: Collection[str] | None = None
+    scope: set[str] | None = None
+    later: set[str] = set()
     target = None
     if model is not None:
         if index is None:
@@ -184,9 +200,10 @@ def _check_chain(
             )
         target = find_entry(home, index, model).id
         scope = _behind(files, index, target)
+        later = index.took_up_last(scope) - scope
     if scope is None or head is not None:
         files.read_all(progress)
-    check = ChainCheck(home, files, index, None if head is not None else scope)
+    check = ChainCheck(home, files, index, None if scope is None or head is not None else scope | later)
     found = check.run()
     if head is not None:
         entered = {row.seq: row.hash for row in index.rows} if index is not None else {}
@@ -195,7 +212,9 @@ def _check_chain(
     made = every if scope is None else [each for each in every if each.record in scope]
     graph = partial(_graph, every) if scope is None or index is None else partial(Graph.of, index)
     found += _absent(home, made, {each.record for each in every})
-    chain = _Chain(found, made, graph, checked=len(files.names) if scope is None or head else len(scope))
+    chain = _Chain(found, made, graph, checked=len(files.names) if scope is None or head else len(scope | later))
+    believed = (check.believed.get(record) for record in later)
+    chain.later = [Made.of(event) for event in believed if isinstance(event, Materialization)]
     chain.target = next((each for each in made if each.record == target), None)
     if index is not None:
         chain.subjects = {row.id: row.subject for row in index.rows if row.subject is not None}

@@ -10,7 +10,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from sport_assets.cli.common import JSON, NO_VERDICT, err, observed, opened, out, plain, print_json, summarise
+from sport_assets.cli.common import (
+    JSON,
+    NO_VERDICT,
+    err,
+    metrics_table,
+    observed,
+    opened,
+    out,
+    plain,
+    print_json,
+    summarise,
+)
 from sport_assets.lineage.home import Home
 
 if TYPE_CHECKING:
@@ -84,7 +95,8 @@ def _show(content: dict[str, Any]) -> None:
             out.print(f"  {json.dumps(training['settings'])}", highlight=False, soft_wrap=True, style="dim")
     if content["evaluation"]:
         out.print()
-        out.print(_metrics(content["evaluation"]))
+        found = content["evaluation"]
+        out.print(metrics_table(f"{found['name']}: the model beside its baselines", found))
     out.print()
     out.print(_steps(content))
     out.print(
@@ -97,20 +109,6 @@ def _show(content: dict[str, Any]) -> None:
     _show_findings(content["findings"])
     head = content["head"]
     out.print(f"head of the ledger: {head['records']} {head['hash']}", highlight=False, soft_wrap=True)
-
-
-def _metrics(evaluation: dict[str, Any]) -> Table:
-    """The model beside its baselines, as recorded."""
-    forecasts = {"model": evaluation["metrics"], **evaluation["baselines"]}
-    table = Table("metric", title=f"{evaluation['name']}: the model beside its baselines", title_justify="left")
-    for label in forecasts:
-        table.add_column(label.replace("_", " "), justify="right", style="bold" if label == "model" else "")
-    for group, metrics in evaluation["metrics"].items():
-        for metric in metrics:
-            cells = (values.get(group, {}).get(metric, {}).get("value") for values in forecasts.values())
-            row = ("" if cell is None else f"{cell:.3f}" for cell in cells)
-            table.add_row(f"{metric}, {group}".replace("_", " "), *row)
-    return table
 
 
 def _steps(content: dict[str, Any]) -> Table:

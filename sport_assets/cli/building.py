@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from sport_assets.cli.common import JSON, clear_errors, err, observed, out, print_json, summarise
+from sport_assets.cli.common import JSON, clear_errors, err, metrics_table, observed, out, print_json, summarise
 from sport_assets.lineage.home import Home
 
 app = typer.Typer()
@@ -127,7 +127,9 @@ def _result(home: Home, key: str, partition: str | None) -> dict[str, Any]:
 def _show(result: dict[str, Any]) -> None:
     name = result["asset"] if result["partition"] is None else f"{result['asset']}:{result['partition']}"
     if "evaluation" in result:
-        out.print(_metrics_table(name, result["evaluation"]))
+        samples = result["evaluation"]["samples"]
+        counts = ", ".join(f"{count} {what}" for what, count in samples.items() if isinstance(count, int))
+        out.print(metrics_table(f"{name} on held-out data: {counts}", result["evaluation"]))
         if "spec_targets" in result["evaluation"]:
             out.print(_targets_table(result["evaluation"]["spec_targets"]))
     out.print(f"{name} version {result['version'][:12]}", highlight=False)
@@ -137,21 +139,6 @@ def _show(result: dict[str, Any]) -> None:
     failed = [check for check, passed in result["checks"].items() if not passed]
     if failed:
         out.print(f"  failed checks: {', '.join(failed)}", highlight=False)
-
-
-def _metrics_table(name: str, evaluation: dict[str, Any]) -> Table:
-    """The model's metrics beside every baseline's, from any line's evaluation.json."""
-    counts = ", ".join(f"{n} {what}" for what, n in evaluation["samples"].items() if isinstance(n, int))
-    forecasts = {"model": evaluation["metrics"], **evaluation["baselines"]}
-    table = Table(title=f"{name} on held-out data: {counts}", title_justify="left")
-    table.add_column("metric")
-    for label in forecasts:
-        table.add_column(label.replace("_", " "), justify="right", style="bold" if label == "model" else "")
-    for group, metrics in evaluation["metrics"].items():
-        for metric in metrics:
-            cells = [values[group][metric]["value"] for values in forecasts.values()]
-            table.add_row(f"{metric}, {group}".replace("_", " "), *(f"{cell:.3f}" for cell in cells))
-    return table
 
 
 def _targets_table(rows: list[dict[str, Any]]) -> Table:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.table import Table
 
 from sport_assets.lineage.errors import LineageError
 from sport_assets.lineage.home import Home
@@ -94,3 +95,17 @@ def summarise(report: Any) -> Any:
     made = report.made()
     err.print(f"{len(made)} made, {len(report.done) - len(made)} current", highlight=False)
     return made
+
+
+def metrics_table(title: str, evaluation: dict[str, Any]) -> Table:
+    """The model's metrics beside every baseline's, from any line's evaluation; blank where one has no such metric."""
+    forecasts = {"model": evaluation["metrics"], **evaluation["baselines"]}
+    table = Table("metric", title=title, title_justify="left")
+    for label in forecasts:
+        table.add_column(label.replace("_", " "), justify="right", style="bold" if label == "model" else "")
+    for group, metrics in evaluation["metrics"].items():
+        for metric in metrics:
+            cells = (values.get(group, {}).get(metric, {}).get("value") for values in forecasts.values())
+            row = ("" if cell is None else f"{cell:.4f}" for cell in cells)
+            table.add_row(f"{metric}, {group}".replace("_", " "), *row)
+    return table

@@ -1,4 +1,4 @@
-"""The cricket line's commands: `sample-data cricket`, `predict cricket`, `simulate cricket`.
+"""The cricket line's commands: `sample-data`, `tune`, `predict` and `simulate cricket`.
 
 Belongs here: their arguments and tables. Must not come here: the work (`sport_assets.cricket`).
 """
@@ -11,8 +11,8 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from sport_assets.cli.common import JSON, clear_errors, err, out, plain, print_json
-from sport_assets.cli.groups import predict_app, sample_app, simulate_app
+from sport_assets.cli.common import JSON, clear_errors, err, observed, opened, out, plain, print_json, summarise
+from sport_assets.cli.groups import predict_app, sample_app, simulate_app, tune_app
 from sport_assets.lineage.home import Home
 
 
@@ -45,6 +45,67 @@ def sample_cricket(
         else:
             count = len(made.files) + len(made.defects)
             err.print(f"{count} files, {made.deliveries} deliveries in {folder}", highlight=False, soft_wrap=True)
+
+
+@tune_app.command("cricket")
+def tune_cricket(
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="NAME=VALUE of cricket/tuning or what it stands on, as `build` has it. Repeatable."),
+    ] = None,
+    as_json: JSON = False,
+) -> None:
+    """Stage 1: the grid over width, layers, learning rate and heads. Stopped or killed, it goes on where it was."""
+    from sport_assets.definitions import defs
+    from sport_assets.orchestration.build import Builder
+
+    with clear_errors(), observed() as observe:
+        report = Builder(defs, Home.from_environment(), settings or []).run("cricket/tuning", None, observe)
+    summarise(report)
+    result = _tuning()
+    if as_json:
+        print_json(result)
+    else:
+        _show_tuning(result)
+
+
+def _tuning() -> dict[str, Any]:
+    """The newest tuning: its version, folder, settings, reasons, and every trial."""
+    import polars as pl
+
+    from sport_assets.cricket.stage_tuning import TRIALS_FILE
+    from sport_assets.cricket.stages import decision
+
+    with opened() as lineage:
+        found = lineage.read("cricket/tuning")
+        decided = decision(found.folder)
+        return {
+            "asset": "cricket/tuning",
+            "version": found.ref.version,
+            "folder": str(found.folder),
+            **{name: decided[name] for name in ("overrides", "log_loss", "steps", "why")},
+            "trials": pl.read_parquet(found.path(TRIALS_FILE)).to_dicts(),
+        }
+
+
+def _show_tuning(result: dict[str, Any]) -> None:
+    chosen = result["overrides"]
+    table = Table(
+        title=f"{len(result['trials'])} trials: log-loss per ball on validation matches", title_justify="left"
+    )
+    for name in (*chosen, "parameters", "log-loss", "macro F1"):
+        table.add_column(name.split(".")[-1].replace("_", " "), justify="right")
+    for trial in result["trials"]:
+        taken = all(trial[name] == value for name, value in chosen.items())
+        cells = [*(f"{trial[name]:g}" for name in chosen), f"{trial['parameters']:,}"]
+        cells += [f"{trial['log_loss']:.4f}", f"{trial['macro_f1']:.3f}"]
+        table.add_row(*cells, style="bold" if taken else "")
+    out.print(table)
+    for step in result["steps"]:
+        out.print(f"{step['setting']} = {step['taken']}: {step['why']}", highlight=False, soft_wrap=True)
+    out.print(f"{result['asset']} version {result['version'][:12]}", highlight=False)
+    out.print(f"  folder: {result['folder']}", highlight=False, soft_wrap=True)
+    out.print("  the next stage: sport-assets build cricket/stage_comparison", highlight=False, soft_wrap=True)
 
 
 @predict_app.command("cricket")

@@ -1,29 +1,43 @@
-"""The cricket line's assets, in the order the data flows: match files -> deliveries -> innings -> split.
+"""The cricket line's assets, in the order the data flows: match files -> deliveries -> innings -> split -> model.
 
 Belongs here: what each asset reads, calls and publishes. Must not come here: arithmetic, loops over data, heavy
 imports. This is the line's only module that knows Dagster.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 from pydantic import Field
 
+from sport_assets.cricket import baseline_forecasts, final_model, innings_state, stages, years
 from sport_assets.cricket import deliveries as matches
-from sport_assets.cricket import innings_state, years
 from sport_assets.cricket import player_history as past
 from sport_assets.cricket.archive import LAYOUT
+from sport_assets.cricket.calibration import CALIBRATED_CHECK
 from sport_assets.cricket.labels import LABEL_RULES, LabelRule
 from sport_assets.cricket.schemas import DELIVERIES, MATCHES, QUARANTINE
+from sport_assets.cricket.settings import ABLATIONS, SANITY, VARIANTS, choose_years
 from sport_assets.cricket.split import TEST_FROM, VALID_FROM
 from sport_assets.lineage.home import Home
 from sport_assets.orchestration.assets import asset, table_columns
-from sport_assets.orchestration.checks import AssetChecks
+from sport_assets.orchestration.checks import AssetChecks, Check
+from sport_assets.orchestration.experiments import Experiment, ExperimentConfig, experiment_asset
+from sport_assets.orchestration.model_assets import model_assets
+from sport_assets.orchestration.model_line import ModelLine, Stage, shown
 from sport_assets.orchestration.recording import AssetRecord, LineageResource
 from sport_assets.orchestration.withdrawn import without_withdrawn
 
 LINE = "cricket"
 YEARS = dg.StaticPartitionsDefinition(years.year_keys())
+SEEDS = ("42", "123", "456", "789", "1011")
+MODELS = dg.MultiPartitionsDefinition(
+    {
+        "seed": dg.StaticPartitionsDefinition(list(SEEDS)),
+        "variant": dg.StaticPartitionsDefinition(list(VARIANTS)),
+    }
+)
 
 
 def _data() -> Path:
@@ -151,4 +165,144 @@ def split(context: dg.AssetExecutionContext, lineage: LineageResource, config: S
         return record.publish(rows=int(report.metadata["matches"]), facts=report.metadata)
 
 
-ASSETS = [raw_matches, deliveries, innings, player_history, split]
+class BaselinesConfig(dg.Config):
+    """``boosted_trees``: fit LightGBM as well, which takes minutes on a full set of matches."""
+
+    boosted_trees: bool = True
+
+
+@asset(
+    LINE,
+    description="What every baseline says of each held-out ball: frequencies, logistic regression, boosted trees. "
+    "Fitted once on the training side, they stand beside every model.",
+    reads=["innings", "split", "player_history"],
+    checks=AssetChecks.of(baseline_forecasts.BASELINE_CHECKS),
+    kinds={"scikitlearn", "parquet"},
+)
+def baselines(
+    context: dg.AssetExecutionContext, lineage: LineageResource, config: BaselinesConfig
+) -> dg.MaterializeResult:
+    with lineage.record(context, config) as record:
+        report = baseline_forecasts.write_baselines(
+            record.read("cricket/split").folder,
+            _years(lineage, record),
+            record.read("cricket/player_history").folder,
+            record.folder,
+            trees=config.boosted_trees,
+        )
+        record.check(report.checks)
+        record.index(report.identifiers)
+        return record.publish(rows=int(report.metadata["balls"]), facts=report.metadata)
+
+
+MODEL = ModelLine(
+    line=LINE,
+    partitions_def=MODELS,
+    dataset="split",
+    samples="innings",
+    settings="sport_assets.cricket.settings:resolve",
+    stages=[
+        Stage(
+            "checkpoint",
+            builder="sport_assets.cricket.models:build",
+            description="Weights of a variant: of the epoch with the least log-loss on validation matches; beside them "
+            "those of the last epoch and of the one with the best macro F1.",
+        )
+    ],
+    evaluate="sport_assets.cricket.evaluation:evaluate",
+    export="sport_assets.cricket.export:export",
+    card="sport_assets.cricket.card:card",
+    choose=choose_years,
+    training_reads=["player_history"],
+    evaluation_reads=["baselines", "player_history"],
+    export_reads=["evaluation", "player_history"],
+    tuning="final_model",
+    may_lose=lambda dimensions: dimensions["variant"] in (*ABLATIONS, SANITY),
+    kinds=frozenset({"pytorch"}),
+    evaluation_checks=[Check(*CALIBRATED_CHECK, blocking=False)],
+    evaluation_rows="test_balls",
+    code_files=sorted((Path(__file__).parent / "presets").glob("*.yaml")),
+)
+
+ASSETS = [raw_matches, deliveries, innings, player_history, split, baselines, *model_assets(MODEL)]
+
+# -- the programme that finds the final model: each stage's decision feeds the next ------------------------------------
+
+
+class StageConfig(ExperimentConfig):
+    """``latest_matches``: so many of the training side, null: all. ``max_epochs``: null: the preset's."""
+
+    latest_matches: int | None = Field(stages.LATEST_MATCHES, ge=1)
+    max_epochs: int | None = Field(stages.MAX_EPOCHS, ge=1)
+
+
+class GridConfig(StageConfig):
+    """``grid``: other values than the stage's own, as ``{"model.layers": [2, 3]}``."""
+
+    grid: dict[str, Any] = Field(default_factory=dict)
+
+
+def _stage(
+    name: str, module: str, description: str, reads: Sequence[str] = (), *, test: bool = False, grid: bool = False
+) -> dg.AssetsDefinition:
+    """A stage whose trials and decision are in a module of the line; all are built, measured and guarded alike."""
+    experiment = Experiment(
+        name,
+        description,
+        builder="sport_assets.cricket.trials:build",
+        trials=f"sport_assets.cricket.{module}:trials",
+        measure="sport_assets.cricket.trials:measure",
+        guard="sport_assets.cricket.trials:guard",
+        summarise=f"sport_assets.cricket.{module}:summarise",
+        reads=reads,
+        shows_test=test,
+        config=GridConfig if grid else StageConfig,
+    )
+    return experiment_asset(MODEL, experiment)
+
+
+tuning = _stage(
+    "tuning",
+    "stage_tuning",
+    "Stage 1: width, depth, learning rate and heads of the base variant, by log-loss on validation matches.",
+    grid=True,
+)
+stage_comparison = _stage(
+    "stage_comparison",
+    "stage_comparison",
+    "Stage 2: base, pooling and hybrid with the tuned settings, and which of them the next stages stand on.",
+    ["tuning"],
+)
+phase_report = _stage(
+    "phase_report",
+    "stage_phases",
+    "Stage 3: what phase modulation and a head for each innings are worth, by phase and by innings.",
+    ["tuning", "stage_comparison"],
+)
+ablation_report = _stage(
+    "ablation_report",
+    "stage_ablations",
+    "Stage 4: what the parts of the full model are worth, each ablation with five seeds; figures on test matches "
+    "stand beside for the reader, and nothing is chosen by them.",
+    test=True,
+)
+
+
+@asset(
+    LINE,
+    name="final_model",
+    description="The variant and settings that the stages arrived at by log-loss on validation matches, why, and the "
+    "command that trains it.",
+    reads=final_model.STAGES,
+    kinds={"json", "markdown"},
+    code=["sport_assets.cricket.final_model:write_final"],
+    code_files=MODEL.code_files,
+)
+def chosen_model(context: dg.AssetExecutionContext, lineage: LineageResource) -> dg.MaterializeResult:
+    with lineage.record(context) as record:
+        folders = {name: record.read(f"cricket/{name}").folder for name in final_model.STAGES}
+        facts = final_model.write_final(folders, record.folder)
+        return record.publish(facts=facts, metadata=shown(record.folder))
+
+
+ASSETS += [tuning, stage_comparison, phase_report, ablation_report, chosen_model]

@@ -3,8 +3,7 @@
 Belongs here: baselines fitted on training balls alone, each from the same features and outcomes, giving probabilities
 [N, 7] for the same balls. Must not come here: the network, metrics.
 
-LightGBM is an optional extra (``pip install 'sport_assets[baselines]'``); scikit-learn comes with MLflow. Both are
-imported when they run.
+scikit-learn and LightGBM are imported when they run.
 """
 
 from __future__ import annotations
@@ -91,11 +90,9 @@ def logistic_regression(features: np.ndarray, outcome: np.ndarray) -> Forecast:
 def boosted_trees(
     features: np.ndarray, outcome: np.ndarray, valid_features: np.ndarray, valid_outcome: np.ndarray
 ) -> Forecast:
-    """LightGBM; validation says how many trees. Raises ImportError, with the remedy, where it is not installed."""
-    try:
-        import lightgbm
-    except ImportError as error:
-        raise ImportError("LightGBM is not installed: pip install 'sport_assets[baselines]'") from error
+    """LightGBM; validation says how many trees."""
+    import lightgbm
+
     data = lightgbm.Dataset(features, outcome, params=dict(TREES))
     model = lightgbm.train(
         dict(TREES),

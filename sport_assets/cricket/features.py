@@ -34,7 +34,10 @@ def table(innings: Innings, past: Situations | None = None, history: np.ndarray 
         own = Situations.of(innings)
         history = rates(own) if past is None else rates(past, own)
     columns = {**state(innings), **{name: history[:, number] for number, name in enumerate(HISTORY_FEATURES)}}
-    return np.column_stack([columns[name] for name in FEATURES]).astype(np.float32)
+    found = np.empty((len(innings), len(FEATURES)), np.float32)
+    for number, name in enumerate(FEATURES):
+        found[:, number] = columns[name]
+    return found
 
 
 def results(innings: Innings) -> np.ndarray:

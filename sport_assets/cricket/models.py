@@ -82,9 +82,8 @@ class OutcomeModule(pl.LightningModule):
 
     def learn_scales(self, source: InningsSource) -> None:
         """Note mean and deviation of the training features, and the weights of the classes."""
-        features = source.columns["features"].astype(np.float64)
-        mean, scale = (torch.from_numpy(value).float() for value in (features.mean(0), features.std(0)))
-        self.network.standardise(mean, scale)
+        mean, scale = mean_and_deviation(source.columns["features"])
+        self.network.standardise(torch.from_numpy(mean).float(), torch.from_numpy(scale).float())
         if self.settings.class_weights == "balanced":
             outcome = source.columns["outcome"]
             counts = np.bincount(outcome[outcome >= 0], minlength=CLASSES).clip(min=1)
@@ -137,6 +136,15 @@ class OutcomeModule(pl.LightningModule):
         # The sums are those of all ranks, so each rank logs the same number; sync_dist takes the mean of equal ones,
         # and tells the kernel that no rank's number is its own alone.
         self.log_dict({name: value.float() for name, value in named.items()}, sync_dist=True)
+
+
+def mean_and_deviation(features: np.ndarray, rows: int = 10_000) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of each column of features [N, F], in double precision, so many rows at a time."""
+    mean = features.mean(0, dtype=np.float64)
+    squares = np.zeros_like(mean)
+    for start in range(0, len(features), rows):
+        squares += ((features[start : start + rows] - mean) ** 2).sum(0)
+    return mean, np.sqrt(squares / len(features))
 
 
 def build(spec: TrainingSpec) -> TrainingJob:

@@ -7,12 +7,14 @@ definitions.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from sport_assets.training.names import SPLIT_FILE
 from sport_assets.training.spec import resolve_preset
 
 MAIN_VARIANTS = ("base", "pooling", "hybrid", "phase_modulated", "innings_conditional", "full")
@@ -23,7 +25,9 @@ ABLATIONS = (
     *("full_no_history", "full_no_unknown_player"),
 )
 """The nine variants of ``full`` that say what its parts are worth."""
-VARIANTS = (*MAIN_VARIANTS, *ABLATIONS)
+SANITY = "sanity"
+"""A small `full` for a few hundred matches: does the whole chain work?"""
+VARIANTS = (*MAIN_VARIANTS, *ABLATIONS, SANITY)
 
 
 class ModelSettings(BaseModel):
@@ -59,6 +63,9 @@ class ModelSettings(BaseModel):
     class_weights: Literal["none", "balanced"] = Field(
         default="none", description="balanced: the inverse of a class's share of the training balls"
     )
+    calibration: Literal["none", "temperature", "vector"] = Field(
+        default="vector", description="how the log odds are scaled on validation balls, after the training"
+    )
 
     @model_validator(mode="after")
     def _heads_divide(self) -> Self:
@@ -79,6 +86,21 @@ class DataSettings(BaseModel):
 
 SECTIONS: dict[str, type[BaseModel]] = {"model": ModelSettings, "data": DataSettings}
 """The line's own sections of a preset, for `sport_assets.training.spec.resolve_preset`."""
+
+
+def choose_years(settings: Mapping[str, Any], available: Sequence[str], dataset: Path) -> list[str]:
+    """The years that a training reads: those with matches to train or validate with, by the split in ``dataset``.
+
+    Rates of earlier dates come from ``player_history``, whatever is read. Raises ValueError where a year is missing.
+    """
+    split = json.loads((dataset / SPLIT_FILE).read_text(encoding="utf-8"))
+    wanted = sorted({split["dates"][match][:4] for side in ("train", "valid") for match in split[side]})
+    missing = sorted(set(wanted) - set(available))
+    if missing:
+        raise ValueError(
+            f"the split has matches of {', '.join(missing)}, which its record does not name: make it again"
+        )
+    return wanted
 
 
 def preset_path(variant: str) -> Path:

@@ -6,9 +6,10 @@ where the folders lie (``store``) or what is said about them (``record``).
 
 import hashlib
 import json
+import stat
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
@@ -21,6 +22,22 @@ class FileEntry(BaseModel):
     path: str
     sha256: str
     size: int
+
+
+class Listed(Protocol):
+    """What of a file goes into a version, whoever tells it."""
+
+    @property
+    def path(self) -> str:
+        """Relative to the version's folder (posix)."""
+
+    @property
+    def sha256(self) -> str:
+        """In hex."""
+
+    @property
+    def size(self) -> int | None:
+        """In bytes."""
 
 
 def sha256_file(path: Path) -> str:
@@ -48,16 +65,16 @@ def folder_files(folder: Path) -> list[FileEntry]:
     """Every regular file below ``folder``, sorted by relative path. Raises ``ValueError`` on links and devices."""
     entries = []
     for path in sorted(folder.rglob("*")):
-        if path.is_dir() and not path.is_symlink():
+        status = path.lstat()
+        if stat.S_ISDIR(status.st_mode):
             continue
-        if path.is_symlink() or not path.is_file():
+        if not stat.S_ISREG(status.st_mode):
             raise ValueError(f"{path}: a version holds plain files only; write the content instead of a link")
-        entries.append(
-            FileEntry(path=path.relative_to(folder).as_posix(), sha256=sha256_file(path), size=path.stat().st_size)
-        )
+        name = path.relative_to(folder).as_posix()
+        entries.append(FileEntry(path=name, sha256=sha256_file(path), size=status.st_size))
     return sorted(entries, key=lambda entry: entry.path)
 
 
-def version_of(files: Iterable[FileEntry]) -> str:
+def version_of(files: Iterable[Listed]) -> str:
     """The version of a folder: SHA-256 over its sorted (relative path, SHA-256, size). Same bytes, same version."""
     return sha256_text(canonical_json(sorted([f.path, f.sha256, f.size] for f in files)))

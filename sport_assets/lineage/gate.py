@@ -3,8 +3,9 @@
 Belongs here: the verdict, from the ledger alone. Must not come here: reading the files (``record``).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from sport_assets.lineage.checks import UNTAINTED
 from sport_assets.lineage.errors import GateRefused, LineageError
@@ -54,12 +55,19 @@ def withdrawal(ledger: Lookup, materialization: Materialization) -> Withdrawn | 
     return next((event for event in ledger.withdrawals() if covers(ledger, event, materialization)), None)
 
 
-def covers(ledger: Lookup, event: Withdrawn, materialization: Materialization) -> bool:
+class HoldsRows(Protocol):
+    """Who can tell what the rows of a materialization are about: a ledger, or the records of a bundle."""
+
+    def has_rows(self, row_index: str | None, row: Mapping[str, str]) -> bool:
+        """Whether a row index holds this row set."""
+
+
+def covers(records: HoldsRows, event: Withdrawn, materialization: Materialization) -> bool:
     """Whether a withdrawal is about this very materialization (not about what it stands on)."""
     if event.raw_sha256 is not None:
         return any(file.sha256 == event.raw_sha256 for file in materialization.raw_files)
     if event.rows is not None:
-        return event.key in (None, materialization.key) and ledger.has_rows(materialization.row_index, event.rows)
+        return event.key in (None, materialization.key) and records.has_rows(materialization.row_index, event.rows)
     same = event.key == materialization.key and event.partition == materialization.partition
     return same and event.version in (None, materialization.version)
 

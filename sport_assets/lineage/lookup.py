@@ -13,13 +13,11 @@ import sqlalchemy as sa
 from sport_assets.lineage.digest import sha256_bytes
 from sport_assets.lineage.errors import ChainBroken
 from sport_assets.lineage.home import Home
-from sport_assets.lineage.index import ENTRIES, ROWS
+from sport_assets.lineage.index import ENTRIES, ROWS, among
 from sport_assets.lineage.manifest import Event, Materialization, Withdrawn, parse_event
 from sport_assets.lineage.row_index import wanted
 
 MADE = ("materialized", "rejected")
-# SQLite takes some 32,000 values in one statement.
-_AT_A_TIME = 10_000
 
 
 class Head(NamedTuple):
@@ -96,14 +94,26 @@ class Lookup:
         with self.reading() as connection:
             return sorted(connection.execute(query).scalars(), key=lambda partition: partition or "")
 
+    def newest(self, keys: Iterable[str]) -> list[sa.Row[Any]]:
+        """The entry of the newest materialization, rejected ones included, of every partition of these assets."""
+        last = (
+            sa.select(sa.func.max(ENTRIES.c.seq))
+            .where(ENTRIES.c.key.in_(sorted(set(keys))), ENTRIES.c.kind.in_(MADE))
+            .group_by(ENTRIES.c.key, ENTRIES.c.partition)
+        )
+        return self.entries(ENTRIES.c.seq.in_(last))
+
     def about(self, record_id: str) -> list[Event]:
         """Later events on one record (checks, overrides, restorations), in order."""
         return [self.load(row) for row in self.entries(ENTRIES.c.subject == record_id)]
 
     def withdrawals(self) -> list[Withdrawn]:
         """Withdrawals that stand (not restored since), in order."""
+        withdrawn = self.entries(ENTRIES.c.kind == "withdrawn")
+        if not withdrawn:  # the gate asks at every reading
+            return []
         restored = {row.subject for row in self.entries(ENTRIES.c.kind == "restored")}
-        events = (self.load(row) for row in self.entries(ENTRIES.c.kind == "withdrawn"))
+        events = (self.load(row) for row in withdrawn)
         return [event for event in events if isinstance(event, Withdrawn) and event.id not in restored]
 
     def several(self, record_ids: Iterable[str]) -> list[Event]:
@@ -147,13 +157,7 @@ class Lookup:
             return sorted(connection.execute(sa.select(ROWS.c.columns).distinct()).scalars())
 
     def _entries_in(self, column: sa.Column[Any], values: Iterable[str]) -> list[sa.Row[Any]]:
-        wanted_values = sorted(set(values))
-        rows: list[sa.Row[Any]] = []
-        with self.reading() as connection:
-            for start in range(0, len(wanted_values), _AT_A_TIME):
-                part = wanted_values[start : start + _AT_A_TIME]
-                rows += connection.execute(sa.select(ENTRIES).where(column.in_(part)))
-        return sorted(rows, key=lambda row: row.seq)
+        return self.entries(column.in_(among(values)))
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:

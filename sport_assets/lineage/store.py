@@ -9,7 +9,6 @@ import shutil
 import stat
 import uuid
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
@@ -17,7 +16,7 @@ from urllib.parse import quote
 from filelock import FileLock, Timeout
 
 from sport_assets.lineage.digest import FileEntry, folder_files, version_of
-from sport_assets.lineage.durable import make_folders, sync
+from sport_assets.lineage.durable import make_missing, sync, sync_all
 from sport_assets.lineage.errors import StoreDamaged
 
 STAGING = ".staging"
@@ -76,8 +75,8 @@ class Store:
         version = version_of(files)
         target = self.folder(key, partition, version)
         if not target.exists():
-            _sync_tree(staged)
-            make_folders(target.parent)
+            above = make_missing(target.parent)
+            sync_all([staged, *staged.rglob("*"), *above])
             staged.chmod(0o755)  # renaming a folder writes to it
             try:
                 os.rename(staged, target)
@@ -103,16 +102,6 @@ class Store:
                     leftover.unlink(missing_ok=True)
             except Timeout:
                 continue
-
-
-def _sync_tree(folder: Path) -> None:
-    paths = [folder, *folder.rglob("*")]
-    if len(paths) > 2:  # fsync waits for the disk, not for the processor
-        with ThreadPoolExecutor(max_workers=min(16, len(paths))) as pool:
-            list(pool.map(sync, paths))
-    else:
-        for path in paths:
-            sync(path)
 
 
 def _make_read_only(folder: Path) -> None:

@@ -16,17 +16,13 @@ from sport_assets.nfl.card_figures import (
     best_baseline,
     coverage,
     evaluated,
-    markdown_table,
     results,
     shown_name,
     targets,
     uncertainty,
     unseen,
 )
-
-CARD_FILE = "model_card.md"
-SHORT = 12
-"""Characters of a version that are shown; the records have all of them."""
+from sport_assets.training.reports import CARD_FILE, data_table, front_matter, provenance, settings_table
 
 
 def card(*, checkpoint: Path, evaluation: Path, exported: Path, facts: Mapping[str, Any], out: Path) -> str:
@@ -45,7 +41,7 @@ def write_card(evaluation: Mapping[str, Any], facts: Mapping[str, Any], out: Pat
     """Write the card of an evaluation (as evaluation.json) and facts to the file `out`; returns its Markdown."""
     name = str(facts.get("partition", "model")).replace("|", ", seed ")
     parts = [
-        _front_matter(),
+        front_matter("trajectory-forecasting", "nfl"),
         f"# NFL player trajectories: {name}",
         _summary(evaluation),
         _use(evaluation, facts),
@@ -58,15 +54,11 @@ def write_card(evaluation: Mapping[str, Any], facts: Mapping[str, Any], out: Pat
         targets(evaluation),
         _limitations(evaluation),
         ETHICS,
-        _provenance(facts),
+        provenance(facts),
     ]
     text = "\n\n".join(part.strip("\n") for part in parts if part) + "\n"
     out.write_text(text, encoding="utf-8")
     return text
-
-
-def _front_matter() -> str:
-    return "---\nlibrary_name: onnxruntime\npipeline_tag: other\ntags:\n- trajectory-forecasting\n- nfl\n---"
 
 
 def _summary(evaluation: Mapping[str, Any]) -> str:
@@ -107,11 +99,6 @@ other sports, or betting."""
 
 
 def _data(evaluation: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
-    rows = [
-        [f"`{item['asset']}`", item["partition"] or "", f"`{item['version'][:SHORT]}`"]
-        for item in sorted(facts.get("data", []), key=lambda i: (i["asset"], i["partition"] or ""))
-    ]
-    table = markdown_table(["asset", "partition", "version"], rows) if rows else ""
     weeks = sorted(item["partition"] for item in facts.get("data", []) if item["asset"].endswith("/play_tensors"))
     return f"""## Data
 
@@ -120,16 +107,10 @@ Games, never single plays, are divided into sides and folds.
 Rows that break a rule of validation are left out and kept in quarantine. Columns that tell how a play ended are not
 read: context passes an allow-list of columns known before the snap. What the weights were trained on:
 
-{table}"""
+{data_table(facts)}"""
 
 
 def _training(evaluation: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
-    sections = facts.get("settings", {})
-    rows = [
-        [f"{section}.{key}", f"`{json.dumps(value)}`"]
-        for section in ("data", "model", "training")
-        for key, value in sorted(sections.get(section, {}).items())
-    ]
     fit = evaluation["fit"]
     if fit["part"] == "all":
         how = (
@@ -153,11 +134,7 @@ Lengths, speeds and times are divided by fixed scales, so no statistic of the da
 are varied as the settings of `data` say: mirrored along the field, turned about the landing point, started a few frames
 before the throw, measured with noise. `training.weight_averaging` publishes an average over the last steps.
 
-<details><summary>All settings</summary>
-
-{markdown_table(["setting", "value"], rows)}
-
-</details>"""
+{settings_table(facts.get("settings", {}))}"""
 
 
 def _limitations(evaluation: Mapping[str, Any]) -> str:
@@ -185,27 +162,3 @@ ETHICS = """## Ethical considerations
 Tracking data are about people at work. Height, weight and position are read where present; names, birth dates and
 identities are not. Use forecasts to understand plays, not to decide about the pay, health or employment of a player.
 The right to use the data is the user's own matter: league tracking data usually must not be redistributed."""
-
-
-def _provenance(facts: Mapping[str, Any]) -> str:
-    rows = [
-        [label, f"`{facts[key][:SHORT]}`"]
-        for label, key in (
-            ("checkpoint", "checkpoint"),
-            ("evaluation", "evaluation"),
-            ("exported model", "exported_model"),
-            ("code", "code_version"),
-        )
-        if facts.get(key)
-    ]
-    checks = facts.get("checks", {})
-    text = "## Provenance\n\n" + markdown_table(["", "version"], rows)
-    if facts.get("exported_model"):
-        text += (
-            "\n\nThis card says what was known when it was made. Whether anything behind the model was withdrawn, "
-            f"failed or was replaced since, `sport-assets audit {facts['exported_model'][:SHORT]}` tells."
-        )
-    if checks:
-        verdicts = [[f"`{name}`", "passed" if passed else "**failed**"] for name, passed in sorted(checks.items())]
-        text += "\n\n" + markdown_table(["check", "result"], verdicts)
-    return text

@@ -6,10 +6,11 @@ where it comes from is in `card`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from sport_assets.nfl.plots import NAMES
+from sport_assets.training.reports import markdown_table
 
 METRIC_TITLES = {
     "ade": "ADE",
@@ -215,10 +216,3 @@ def _bold(text: str, name: str) -> str:
 
 def _cell(value: Mapping[str, float], name: str) -> str:
     return _bold(f"{value['value']:.3f}", name) + f" ({value['low']:.2f}–{value['high']:.2f})"
-
-
-def markdown_table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    columns = list(header)
-    lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
-    lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
-    return "\n".join(lines)

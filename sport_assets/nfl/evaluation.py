@@ -28,6 +28,7 @@ from sport_assets.nfl.schemas import PREDICTIONS_FILE
 from sport_assets.nfl.split import Split
 from sport_assets.nfl.tensors import PlayTensors
 from sport_assets.training.names import BEATS_BASELINES, SPEC_FILE
+from sport_assets.training.reports import write_json
 
 CHECKED_METRICS = ("ade", "rmse")
 """Metrics in which a model must be better than every baseline, at both horizons."""
@@ -192,8 +193,3 @@ def regions_calibrated(found: Mapping[str, Any]) -> CheckResult:
         sample=tuple(wrong),
         metadata={f"inside_{level:.0%}": share for level, share in shares.items()},
     )
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Readable JSON with sorted keys; NaN is refused, so that every reader can read it."""
-    path.write_text(json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8")

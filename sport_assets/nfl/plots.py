@@ -7,8 +7,7 @@ functions: pictures are no reason to load it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,12 +16,12 @@ import numpy as np
 
 from sport_assets.nfl.baselines import FRAME_SECONDS, VELOCITY_X, Batch
 from sport_assets.nfl.tensors import PLAY_FEATURES, ROLE_FEATURES, PlayTensors
+from sport_assets.training.reports import drawing, save_picture
 
 FIELD_LENGTH_YARDS, FIELD_WIDTH_YARDS, END_ZONE_YARDS = 120.0, 53.3, 10.0
 YARDLINE = PLAY_FEATURES.index("absolute_yardline_number")
 SHOWN_YARDS = 72.0
 INCHES_PER_YARD = 0.145
-FONT: Any = {"font.family": "DejaVu Sans", "font.size": 10}
 ROLE_LOOKS: tuple[tuple[str, str, str], ...] = (
     ("Targeted receiver", "#d95f02", "o"),
     ("Other route runner", "#2b6cb0", "o"),
@@ -50,24 +49,6 @@ COLOURS = {
 
 Overlay = Callable[[Any], list[Any]]
 """Draws more on a field's axes and gives its entries of the legend."""
-
-
-@contextmanager
-def drawing() -> Iterator[Any]:
-    """matplotlib's figure class without any window system, in one style whatever the user's settings."""
-    import matplotlib
-    from matplotlib.figure import Figure
-
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()
-        matplotlib.rcParams.update(FONT)
-        yield Figure
-
-
-def save(figure: Any, path: Path) -> None:
-    """PNG without the name and version of the program that wrote it."""
-    figure.get_layout_engine().set(w_pad=0.12, h_pad=0.12)
-    figure.savefig(path, format="png", dpi=110, metadata={"Software": None})
 
 
 @dataclass(frozen=True)
@@ -160,7 +141,7 @@ def play(picture: PlayPicture, name: str, ade_yards: float, path: Path, overlay:
             handles += overlay(axes)
         columns = 5 if overlay is None else 4
         figure.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False, fontsize=9.5)
-        save(figure, path)
+        save_picture(figure, path)
 
 
 def _window(picture: PlayPicture) -> tuple[float, float]:
@@ -264,7 +245,7 @@ def error_by_horizon(curves: Mapping[str, Any], path: Path) -> None:
             one.grid(axis="y", color="#e2e8f0")
             one.set_axisbelow(True)
             one.spines[["top", "right"]].set_visible(False)
-        save(figure, path)
+        save_picture(figure, path)
 
 
 def week_at_a_glance(tensors: PlayTensors, title: str, path: Path) -> None:
@@ -309,4 +290,4 @@ def week_at_a_glance(tensors: PlayTensors, title: str, path: Path) -> None:
             axes.grid(axis="y", color="#e2e8f0")
             axes.set_axisbelow(True)
             axes.spines[["top", "right"]].set_visible(False)
-        save(figure, path)
+        save_picture(figure, path)

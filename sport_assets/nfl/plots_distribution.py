@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from sport_assets.nfl.mixture import Mixture
-from sport_assets.nfl.plots import COLOURS, ROLE_LOOKS, Overlay, PlayPicture, drawing, save
+from sport_assets.nfl.plots import COLOURS, ROLE_LOOKS, Overlay, PlayPicture
+from sport_assets.training.reports import drawing, save_picture
 
 REGIONS = (0.9, 0.5)
 TIME_COLOURS = ("#bfd3e6", "#9ebcda", "#8c96c6", "#8c6bb1", "#88419d", "#4d004b")
@@ -104,7 +105,7 @@ def reliability(found: Mapping[str, Any], path: Path) -> None:
             axes.grid(axis="y", color="#e2e8f0")
             axes.set_axisbelow(True)
             axes.spines[["top", "right"]].set_visible(False)
-        save(figure, path)
+        save_picture(figure, path)
 
 
 def _curves(axes: Any, regions: Mapping[str, Any], times: list[Mapping[str, Any]]) -> None:

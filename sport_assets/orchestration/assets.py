@@ -78,9 +78,7 @@ def asset(
         declared = AssetChecks([*(checks.declared if checks is not None else ()), UNTAINTED_CHECK])
         config = inspect.signature(function).parameters.get("config")
         targets = [f"{function.__module__}:{function.__name__}"] if not code else list(code)
-        version = code_version(
-            targets, packages=[f"sport_assets.{line}", "sport_assets.training"], data_files=code_files
-        )
+        version = code_of_line(line, targets, code_files)
         DECLARED_CHECKS[text] = declared
         DECLARATIONS[text] = Declaration(
             text,
@@ -111,6 +109,11 @@ def asset(
         )(function)
 
     return define
+
+
+def code_of_line(line: str, targets: Iterable[str], data_files: Iterable[Path] = ()) -> str:
+    """The version of what ``targets`` (``module:function``) run inside their line and the training kernel."""
+    return code_version(targets, packages=[f"sport_assets.{line}", "sport_assets.training"], data_files=data_files)
 
 
 def table_columns(table: Table) -> dg.TableSchema:

@@ -22,7 +22,7 @@ from sport_assets.orchestration.audit_page import audit_page_asset, audit_page_l
 from sport_assets.orchestration.checks import AssetChecks, Check
 from sport_assets.orchestration.leakage import NO_EVALUATION_DATA, judged_fairly
 from sport_assets.orchestration.model_line import ModelLine, call, pictures
-from sport_assets.orchestration.model_training import stage_asset
+from sport_assets.orchestration.model_training import further, stage_asset
 from sport_assets.orchestration.recording import AssetRecord, LineageResource
 from sport_assets.orchestration.resources import MlflowTracking
 from sport_assets.training.names import BEATS_BASELINES, EVALUATION_FILE, PARITY, SPLIT_FILE
@@ -41,7 +41,7 @@ def _after_training(model: ModelLine) -> list[dg.AssetsDefinition]:
         model.line,
         name="evaluation",
         description="The model's metrics on held-out data beside every baseline, with intervals and pictures.",
-        reads=[last, *data],
+        reads=[last, *data, *model.evaluation_reads],
         partitions_def=model.partitions_def,
         checks=AssetChecks(
             [
@@ -57,7 +57,8 @@ def _after_training(model: ModelLine) -> list[dg.AssetsDefinition]:
     def evaluation(context: dg.AssetExecutionContext, lineage: LineageResource) -> dg.MaterializeResult:
         with lineage.record(context) as record:
             checkpoint = record.read(f"{model.line}/{last}")
-            facts, results, measured = call(model.evaluate, **_folders(model, record, checkpoint), out=record.folder)
+            folders = _folders(model, record, checkpoint, model.evaluation_reads)
+            facts, results, measured = call(model.evaluate, **folders, out=record.folder)
             record.index(measured)
             record.check(judged_fairly(record.inner.lineage, checkpoint.ref.record, measured))
             lenient = model.may_lose(model.dimensions(context.partition_key))
@@ -72,7 +73,7 @@ def _after_training(model: ModelLine) -> list[dg.AssetsDefinition]:
         model.line,
         name="exported_model",
         description="The model as a self-contained ONNX file, with its torch form beside it; equal to the trained one.",
-        reads=[last, "evaluation", *data],
+        reads=[last, "evaluation", *data, *(name for name in model.export_reads if name != "evaluation")],
         partitions_def=model.partitions_def,
         checks=AssetChecks(
             [Check(PARITY, "the exported model gives what the trained one gives"), *model.export_checks]
@@ -88,7 +89,8 @@ def _after_training(model: ModelLine) -> list[dg.AssetsDefinition]:
             checkpoint = record.read(f"{model.line}/{last}")
             evaluated = record.read(f"{model.line}/evaluation")
             _same_model(evaluated, checkpoint)
-            facts, results = call(model.export, **_folders(model, record, checkpoint), out=record.folder)
+            folders = _folders(model, record, checkpoint, model.export_reads)
+            facts, results = call(model.export, **folders, out=record.folder)
             record.check(results)
             result = record.publish(facts=facts, metadata=audit_page_link(model.line))
         if not record.rejected:  # MLflow knows no gate
@@ -130,8 +132,9 @@ def _without_front_matter(text: str) -> str:
     return text.split("\n---\n", 1)[-1] if text.startswith("---\n") else text
 
 
-def _folders(model: ModelLine, record: AssetRecord, checkpoint: Input) -> dict[str, Any]:
-    """The folders of the split that the checkpoint was trained on, and of all samples that this split covers.
+def _folders(model: ModelLine, record: AssetRecord, checkpoint: Input, also: Sequence[str]) -> dict[str, Any]:
+    """The folders of the split that the checkpoint was trained on, of all samples that it covers, and of what else is
+    read, by name.
 
     The split is the newest record of that very content, so that a partition which was made again and left the split
     as it was is read as it is now; what was trained on is read in the very versions.
@@ -146,7 +149,17 @@ def _folders(model: ModelLine, record: AssetRecord, checkpoint: Input) -> dict[s
         "checkpoint": checkpoint.folder,
         "split": split.path(SPLIT_FILE),
         "samples": {str(i.ref.partition): i.folder for i in read},
+        **{name: _as_trained_on(model, record, checkpoint, name).folder for name in also},
     }
+
+
+def _as_trained_on(model: ModelLine, record: AssetRecord, checkpoint: Input, name: str) -> Input:
+    """A further asset in the version that the training read; the newest where it read none."""
+    key = f"{model.line}/{name}"
+    for ref in checkpoint.materialization.inputs:
+        if ref.key == key:
+            return record.inner.read_again(ref)
+    return further(model, record, name)
 
 
 def _same_model(made_from: Input, checkpoint: Input) -> None:

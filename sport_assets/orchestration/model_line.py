@@ -41,6 +41,9 @@ class ModelLine:
     partition) and ``out``, and return (facts, check results); ``evaluate`` also what it measured (a ``RowIndex``: side
     ``test``, or ``test fold:0`` and so on), by the columns that ``TrainingJob.identifiers`` has. ``card`` is called
     with ``checkpoint``, ``evaluation``, ``exported``, ``out`` (folders) and ``facts``, and returns the card's Markdown.
+    ``training_reads``, ``evaluation_reads`` and ``export_reads`` are further assets that each of the three reads,
+    unpartitioned or of the model's own partition. ``evaluate`` and ``export`` are called with the folder of each of
+    theirs, by its name; of what the training has read, they get the very versions.
     ``may_lose`` says for which partitions losing to a baseline only warns.
     ``evaluation_table`` is a Parquet file of ``evaluate``'s: the ``evaluation_checks`` with a schema are run on it, and
     ``evaluation_columns`` are its columns as the UI shows them. ``evaluation_rows`` is the fact that counts the
@@ -60,6 +63,9 @@ class ModelLine:
     may_lose: Callable[[Mapping[str, str]], bool]
     folds: Callable[[Mapping[str, Any], Path], int] | None = None
     tuning: str | None = None
+    training_reads: Sequence[str] = ()
+    evaluation_reads: Sequence[str] = ()
+    export_reads: Sequence[str] = ()
     kinds: frozenset[str] = frozenset({"torch"})
     code_files: Sequence[Path] = ()
     evaluation_checks: Sequence[Check] = ()
@@ -90,3 +96,9 @@ def pictures(folder: Path) -> dict[str, Any]:
             text = base64.b64encode(path.read_bytes()).decode()
             pictures[path.stem] = dg.MetadataValue.md(f"![{path.stem}](data:{IMAGE_TYPES[path.suffix]};base64,{text})")
     return pictures
+
+
+def shown(folder: Path) -> dict[str, Any]:
+    """Pictures and Markdown files of an output as metadata that the UI draws."""
+    texts = {path.stem: dg.MetadataValue.md(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.md"))}
+    return {**texts, **pictures(folder)}

@@ -17,8 +17,9 @@ from pydantic import Field
 from sport_assets.lineage.checks import CheckResult
 from sport_assets.lineage.errors import LineageError
 from sport_assets.lineage.record import Input
+from sport_assets.lineage.row_index import Identifiers
 from sport_assets.lineage.row_index import load as load_row_index
-from sport_assets.orchestration.assets import asset
+from sport_assets.orchestration.assets import DECLARATIONS, asset
 from sport_assets.orchestration.checks import AssetChecks, Check
 from sport_assets.orchestration.launch import Training, train
 from sport_assets.orchestration.model_line import ModelLine, Stage, call, pictures
@@ -51,6 +52,7 @@ class StageConfig(DeviceConfig):
 def stage_asset(model: ModelLine, stage: Stage) -> dg.AssetsDefinition:
     """The asset of one stage. A version that the configuration names is read where it is named; no edge leads to it."""
     reads = [name for name in (model.dataset, model.samples, stage.starts_from) if name is not None]
+    reads += model.training_reads
     pins = {"resume_from": stage.name} | ({"tuned": model.tuning} if model.tuning else {})
 
     @asset(
@@ -84,7 +86,7 @@ def stage_asset(model: ModelLine, stage: Stage) -> dg.AssetsDefinition:
                 trainings = _trainings(model, stage, record, config, device, settings, read, folds)
                 final = trainings[-1].spec
                 record.ran_on(device.name, final.threads, final.seed)
-                parallel = config.parallel or _at_a_time(final)
+                parallel = config.parallel or at_a_time(final)
                 *of_folds, (result, reported) = train(context, trainings, run.environment(), parallel=parallel)
             record.take_folder(result)
             for number, (folder, _) in enumerate(of_folds):
@@ -103,6 +105,12 @@ def stage_asset(model: ModelLine, stage: Stage) -> dg.AssetsDefinition:
             return record.publish(rows=reported.get("train_samples"), facts=facts, metadata=pictures(record.folder))
 
     return train_stage
+
+
+def further(model: ModelLine, record: AssetRecord, name: str) -> Input:
+    """Read a further asset of the line: all of it where it has no partitions, else the record's own partition."""
+    key = f"{model.line}/{name}"
+    return record.read(key, None) if DECLARATIONS[key].partitions_def is None else record.read(key)
 
 
 def fold_name(number: int) -> str:
@@ -130,28 +138,39 @@ def _tuned(model: ModelLine, record: AssetRecord, version: str) -> dict[str, Any
         raise LineageError(f"the line {model.line} has no tuning, so there is nothing that `tuned` could name")
     found = record.inner.read_version(f"{model.line}/{model.tuning}", version)
     content: dict[str, Any] = json.loads(found.path(TUNING_FILE).read_text(encoding="utf-8"))
-    preset = model.dimensions(record.context.partition_key).get("preset")
-    if content.get("preset", preset) != preset:
-        record.context.log.warning(f"the settings of {version} were found for the preset {content['preset']}")
+    for name, own in model.dimensions(record.context.partition_key).items():
+        if name != "seed" and content.get(name, own) != own:
+            record.context.log.warning(
+                f"the settings of {version} were found for the {name} {content[name]}, not {own}"
+            )
     overrides: dict[str, Any] = content["overrides"]
     record.context.log.info(f"settings found by {found.ref.key} {found.ref.version[:12]}: {overrides}")
     return overrides
 
 
+def read_data(model: ModelLine, record: AssetRecord, settings: Mapping[str, Any]) -> list[Input]:
+    """Read what every training reads: the data set, which comes first, the partitions of the samples that the settings
+    choose, and the line's further assets."""
+    dataset = record.read(f"{model.line}/{model.dataset}", partition=None)
+    read = [dataset]
+    if model.samples is not None:
+        available = sample_partitions(model, dataset)
+        chosen = model.choose(settings, available, dataset.folder)
+        read += [record.read(f"{model.line}/{model.samples}", partition=key) for key in chosen]
+    return read + [further(model, record, name) for name in model.training_reads]
+
+
+def sample_partitions(model: ModelLine, dataset: Input) -> list[str]:
+    """The partitions of the samples that the data set's record names."""
+    return [str(ref.partition) for ref in dataset.materialization.inputs if ref.key == f"{model.line}/{model.samples}"]
+
+
 def _read(
     model: ModelLine, stage: Stage, record: AssetRecord, settings: Mapping[str, Any], resume_from: str | None
 ) -> tuple[list[Input], int]:
-    """Read what a stage trains on: the data set, the chosen partitions of the samples, an earlier stage; and the folds.
-
-    What is continued comes last.
-    """
-    dataset = record.read(f"{model.line}/{model.dataset}", partition=None)
-    folds = model.folds(settings, dataset.folder) if model.folds is not None else 0
-    read = [dataset]
-    if model.samples is not None:
-        samples = f"{model.line}/{model.samples}"
-        available = [str(ref.partition) for ref in dataset.materialization.inputs if ref.key == samples]
-        read += [record.read(samples, partition=key) for key in model.choose(settings, available, dataset.folder)]
+    """Read what a stage trains on, besides an earlier stage; also the number of folds. What is continued comes last."""
+    read = read_data(model, record, settings)
+    folds = model.folds(settings, read[0].folder) if model.folds is not None else 0
     if stage.starts_from is not None:
         read.append(record.read(f"{model.line}/{stage.starts_from}"))
     if resume_from is not None:
@@ -202,21 +221,31 @@ def _spec_input(model: ModelLine, stage: Stage, found: Input, part: str) -> Spec
 
     Raises ``LineageError`` where the earlier stage was not trained by folds.
     """
-    path, ref = found.folder, found.ref
+    folder, ref = found.folder, found.ref
     if part.startswith("fold:") and stage.starts_from is not None and ref.key == f"{model.line}/{stage.starts_from}":
-        path = path / fold_name(int(part.removeprefix("fold:")))
-        if not path.is_dir():
-            raise LineageError(f"{ref.key}:{ref.partition} has no {path.name}: train it by folds as well")
-    return SpecInput(key=ref.key, partition=ref.partition, version=ref.version, path=str(path))
+        folder = folder / fold_name(int(part.removeprefix("fold:")))
+        if not folder.is_dir():
+            raise LineageError(f"{ref.key}:{ref.partition} has no {folder.name}: train it by folds as well")
+    return spec_input(found, folder)
+
+
+def spec_input(found: Input, folder: Path | None = None) -> SpecInput:
+    """An input as a training spec names it; ``folder`` where only a part of it is read."""
+    ref = found.ref
+    return SpecInput(key=ref.key, partition=ref.partition, version=ref.version, path=str(folder or found.folder))
 
 
 def _index(record: AssetRecord, trainings: Sequence[Training], reports: Sequence[dict[str, Any]]) -> None:
     """Record what each training really read, as its own process saw it: ``train``, ``valid``, and by fold."""
     for training, report in zip(trainings, reports, strict=True):
-        digest = report.pop("row_index", None)
-        if digest is not None:
-            part = training.spec.part
-            record.index(load_row_index(training.work, digest), part if part.startswith("fold:") else "")
+        part = training.spec.part
+        record.index(rows_of(training, report), part if part.startswith("fold:") else "")
+
+
+def rows_of(training: Training, report: dict[str, Any]) -> list[Identifiers]:
+    """What a training really read, as its own process saw it; taken out of its report, which names it by digest."""
+    digest = report.pop("row_index", None)
+    return load_row_index(training.work, digest) if digest is not None else []
 
 
 def _label(part: str, folds: int) -> str:
@@ -225,7 +254,7 @@ def _label(part: str, folds: int) -> str:
     return "final fit" if part == "all" else f"fold {int(part.removeprefix('fold:')) + 1} of {folds}"
 
 
-def _at_a_time(spec: TrainingSpec) -> int:
+def at_a_time(spec: TrainingSpec) -> int:
     """As many trainings as the cores carry; one on a GPU, which they would share."""
     if spec.device != "cpu":
         return 1

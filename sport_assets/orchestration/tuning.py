@@ -17,17 +17,18 @@ from pydantic import Field
 
 from sport_assets.lineage.checks import CheckResult
 from sport_assets.lineage.home import Home
-from sport_assets.lineage.record import Input, Lineage
+from sport_assets.lineage.record import Lineage
 from sport_assets.orchestration.assets import asset
 from sport_assets.orchestration.build import Builder, BuildError, Observer, Report, Step
 from sport_assets.orchestration.checks import AssetChecks, Check
 from sport_assets.orchestration.launch import Job, run_jobs
 from sport_assets.orchestration.model_line import ModelLine, call, pictures
+from sport_assets.orchestration.model_training import read_data, spec_input
 from sport_assets.orchestration.recording import AssetRecord, LineageResource
 from sport_assets.orchestration.resources import GPU_POOL, Accelerator, DeviceConfig, MlflowTracking
 from sport_assets.training.errors import EXIT_STOPPED, BadSpecError
 from sport_assets.training.names import TUNING_FILE
-from sport_assets.training.spec import SpecInput, TrainingSpec
+from sport_assets.training.spec import TrainingSpec
 from sport_assets.training.tuning_space import Range, dotted, fitted_space, read_space
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def tuning_asset(model: ModelLine, tuning: Tuning) -> dg.AssetsDefinition:
         name=model.tuning,
         description="Better settings for a preset, searched on folds of the games to train and validate; never on "
         "test data. Names of settings with their values, beside the preset's own result.",
-        reads=[model.dataset],
+        reads=[model.dataset, *model.training_reads],
         checks=AssetChecks(
             [
                 Check(NO_TEST_DATA, "no sample of the test side is in a fold for tuning"),
@@ -113,7 +114,7 @@ def tuning_asset(model: ModelLine, tuning: Tuning) -> dg.AssetsDefinition:
     ) -> dg.MaterializeResult:
         with lineage.record(context, config) as record:
             request = Request.of(model, tuning, config)
-            read = _read(model, record, request.settings)
+            read = read_data(model, record, request.settings)
             folds, check = _folds(tuning, read[0].folder, config.folds)
             record.check(check)
             if not check.passed:
@@ -126,12 +127,7 @@ def tuning_asset(model: ModelLine, tuning: Tuning) -> dg.AssetsDefinition:
                         "builder": tuning.builder,
                         "settings": request.settings,
                         "seed": config.seed,
-                        "inputs": [
-                            SpecInput(
-                                key=i.ref.key, partition=i.ref.partition, version=i.ref.version, path=str(i.folder)
-                            )
-                            for i in read
-                        ],
+                        "inputs": [spec_input(found) for found in read],
                         "code_version": record.code_version,
                         "device": device.name,
                         "precision": device.precision,
@@ -231,16 +227,6 @@ def _plan(request: Request, tuning: Tuning, config: TuningConfig, spec: Training
             "timeout_s": config.timeout_s,
         }
     )
-
-
-def _read(model: ModelLine, record: AssetRecord, settings: Mapping[str, Any]) -> list[Input]:
-    """The data set, and the partitions of the samples that the settings choose."""
-    dataset = record.read(f"{model.line}/{model.dataset}", partition=None)
-    if model.samples is None:
-        return [dataset]
-    samples = f"{model.line}/{model.samples}"
-    available = [str(ref.partition) for ref in dataset.materialization.inputs if ref.key == samples]
-    return [dataset, *(record.read(samples, key) for key in model.choose(settings, available, dataset.folder))]
 
 
 def _folds(tuning: Tuning, dataset: Path, wanted: int | None) -> tuple[int, CheckResult]:

@@ -32,6 +32,11 @@ def top_weights(place: int) -> str:
     return f"weights_top{place}.safetensors"
 
 
+def best_weights(metric: str) -> str:
+    """File of the weights of the best epoch by a metric of `TrainerSettings.also_best`."""
+    return f"weights_best_{metric}.safetensors"
+
+
 def weight_bytes(state_dict: Mapping[str, torch.Tensor]) -> bytes:
     """The same weights give the same bytes; tied weights are written once per name."""
     return save_tensors(

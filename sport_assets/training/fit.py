@@ -25,6 +25,7 @@ from sport_assets.training.checkpoints import (
     SPEC,
     STATE,
     WEIGHTS,
+    best_weights,
     json_bytes,
     top_weights,
     weight_bytes,
@@ -215,6 +216,7 @@ def fit(
         "published_value": monitor.published_value,
         **_best(curves.rows, monitor_name, mode),
         "top_epochs": [epoch for _, epoch in monitor.top],
+        "best_epochs_by": {name: epoch for name, (_, epoch) in monitor.best_by.items()},
         "stopped_early": monitor.stopped_early,
         "resumed_at_step": resume.resumed_at_step,
         "checkpoints_written": resume.checkpoints_written,
@@ -272,6 +274,8 @@ def _result_files(spec: TrainingSpec, work: Path, monitor: Monitor, rows: list[d
     }
     for place, (_, epoch) in enumerate(monitor.top[1:], start=2):
         files[top_weights(place)] = monitor.weights_path(epoch).read_bytes()
+    for metric, (_, epoch) in monitor.best_by.items():
+        files[best_weights(metric)] = monitor.weights_path(epoch).read_bytes()
     if spec.trainer_settings.save_last:
         files[LAST_WEIGHTS] = weight_bytes(averaged(state))
     return files

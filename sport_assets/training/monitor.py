@@ -25,8 +25,9 @@ from sport_assets.training.spec import TrainerSettings
 class Monitor(pl.Callback):
     """Keeps the weights of the best `save_top_k` epochs in `folder`; the earlier epoch wins a tie.
 
-    Where the metric does not choose (`TrainingSpec.chooses_epoch`), it keeps those of the last epoch, and never stops
-    early. `weights` gives what is kept, where that is not the module's own.
+    And those of the best epoch by each metric of `also_best`. Where the metric does not choose
+    (`TrainingSpec.chooses_epoch`), it keeps those of the last epoch, and never stops early. `weights` gives what is
+    kept, where that is not the module's own.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class Monitor(pl.Callback):
         self._folder = folder
         self._settings = settings
         self.top: list[tuple[float, int]] = []
+        self.best_by: dict[str, tuple[float, int]] = {}
         self._patience_best: float | None = None
         self.epochs_without_improvement = 0
         self.stopped_early = False
@@ -74,13 +76,7 @@ class Monitor(pl.Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Rank the epoch and decide, on the same value on every rank."""
         _check_synchronised(trainer)
-        metrics = trainer.callback_metrics
-        if self.monitor not in metrics:
-            known = ", ".join(sorted(metrics)) or "none"
-            raise BadSpecError(f"the module does not log the monitored metric {self.monitor!r}; it logs: {known}")
-        value = float(metrics[self.monitor])
-        if trainer.world_size > 1:
-            value = float(trainer.strategy.broadcast(torch.tensor(value, dtype=torch.float64)))
+        value = _logged(trainer, self.monitor)
         epoch = trainer.current_epoch
         if not torch.isfinite(torch.tensor(value)):
             raise NonFiniteLossError(
@@ -96,12 +92,22 @@ class Monitor(pl.Callback):
             sign = 1 if self.mode == "min" else -1
             ranked = sorted([*self.top, (value, epoch)], key=lambda entry: (sign * entry[0], entry[1]))
             self.top = ranked[: self._settings.save_top_k]
+            self._rank_further(trainer, epoch)
         else:
             self.top = [(value, epoch)]
-        if (value, epoch) in self.top:
+        if epoch in self._kept():
             state = self._weights() if self._weights else trainer.strategy.lightning_module_state_dict()
             if trainer.is_global_zero:
                 write_durably(self.weights_path(epoch), weight_bytes(state))
+
+    def _rank_further(self, trainer: pl.Trainer, epoch: int) -> None:
+        for name, mode in self._settings.also_best.items():
+            value, best = _logged(trainer, name), self.best_by.get(name)
+            if best is None or (value < best[0] if mode == "min" else value > best[0]):
+                self.best_by[name] = (value, epoch)
+
+    def _kept(self) -> set[int]:
+        return {epoch for _, epoch in (*self.top, *self.best_by.values())}
 
     def _decide(self, trainer: pl.Trainer, value: float) -> None:
         patience = self._settings.early_stopping_patience if self.chooses else None
@@ -119,7 +125,7 @@ class Monitor(pl.Callback):
 
     def checkpoint_saved(self) -> None:
         """Delete weights that neither checkpoint on disk names any more."""
-        self._named.append({self.weights_path(epoch).name for _, epoch in self.top})
+        self._named.append({self.weights_path(epoch).name for epoch in self._kept()})
         if len(self._named) == 2:
             for path in self._folder.glob("epoch_*.safetensors"):
                 if not any(path.name in names for names in self._named):
@@ -127,7 +133,7 @@ class Monitor(pl.Callback):
 
     def continue_from(self, best_weights: Path) -> None:
         """After loading a finished training's state: keep its published epoch, forget its decision to stop."""
-        self.top = self.top[:1]
+        self.top, self.best_by = self.top[:1], {}
         write_durably(self.weights_path(self.published_epoch), best_weights.read_bytes())
         self.epochs_without_improvement = 0
         self.stopped_early = False
@@ -137,6 +143,7 @@ class Monitor(pl.Callback):
         return {
             "monitor": self.monitor,
             "top": [list(entry) for entry in self.top],
+            "best_by": {name: list(entry) for name, entry in self.best_by.items()},
             "patience_best": self._patience_best,
             "epochs_without_improvement": self.epochs_without_improvement,
             "stopped_early": self.stopped_early,
@@ -149,9 +156,22 @@ class Monitor(pl.Callback):
                 f"the training to continue was ranked by {state_dict['monitor']}, this one by {self.monitor}"
             )
         self.top = [(float(value), int(epoch)) for value, epoch in state_dict["top"]]
+        self.best_by = {name: (float(value), int(epoch)) for name, (value, epoch) in state_dict["best_by"].items()}
         self._patience_best = state_dict["patience_best"]
         self.epochs_without_improvement = state_dict["epochs_without_improvement"]
         self.stopped_early = state_dict["stopped_early"]
+
+
+def _logged(trainer: pl.Trainer, name: str) -> float:
+    """A metric of the epoch, the same on every rank. Raises `BadSpecError` where the module does not log it."""
+    metrics = trainer.callback_metrics
+    if name not in metrics:
+        known = ", ".join(sorted(metrics)) or "none"
+        raise BadSpecError(f"the module does not log the monitored metric {name!r}; it logs: {known}")
+    value = float(metrics[name])
+    if trainer.world_size > 1:
+        value = float(trainer.strategy.broadcast(torch.tensor(value, dtype=torch.float64)))
+    return value
 
 
 def _check_synchronised(trainer: pl.Trainer) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import resource
 import signal
 import sys
 import traceback
@@ -148,6 +149,15 @@ def ready_to_train(spec: TrainingSpec) -> StopRequest:
 def rank() -> int:
     """Global rank as torchrun or Lightning's launcher tells it; 0 alone."""
     return int(os.environ.get("RANK") or os.environ.get("LOCAL_RANK") or 0)
+
+
+def peak_memory() -> int:
+    """Most memory that this process has held so far, in bytes: on the GPU where it used one, else its own."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized():
+        return int(torch.cuda.max_memory_allocated())
+    held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return held if sys.platform == "darwin" else held * 1024  # Linux counts in KiB
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ from typing import Any
 
 from sport_assets.lineage.durable import write_durably
 from sport_assets.training.errors import BadSpecError, StoppedError
-from sport_assets.training.process import Surroundings, Task, rank, ready_to_train, run_task
+from sport_assets.training.process import Surroundings, Task, peak_memory, rank, ready_to_train, run_task
 from sport_assets.training.spec import TrainingSpec, published_digest
 
 STARTED = time.monotonic()
@@ -122,6 +122,7 @@ def _fit_and_publish(spec: TrainingSpec, options: Options, surroundings: Surroun
             **fitted.report,
             "start_seconds": round(started - STARTED, 3),
             "seconds": round(time.monotonic() - STARTED, 3),
+            "peak_memory_bytes": peak_memory(),
         }
         if fitted.files:
             # before the folder appears: whoever finds the folder finds the report

@@ -58,6 +58,9 @@ class TrainerSettings(pydantic.BaseModel):
     save_top_k: int = pydantic.Field(1, ge=1)
     """Best epochs whose weights are published: weights.safetensors, then weights_top2.safetensors and so on, as far as
     there are epochs. A training that continues a finished one keeps its best epoch alone."""
+    also_best: dict[str, Literal["min", "max"]] = pydantic.Field(default_factory=dict)
+    """Further logged metrics, with whether less or more of each is better: the weights of its best epoch are published
+    beside the others, as weights_best_METRIC.safetensors. They choose nothing, and only where validation does."""
     save_last: bool = False
     """Publish the last epoch's weights too, as weights_last.safetensors."""
     weight_averaging: float | None = pydantic.Field(None, gt=0, lt=1)

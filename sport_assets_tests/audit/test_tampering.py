@@ -496,19 +496,52 @@ def test_what_is_worth_knowing_is_no_error(home: Home) -> None:
     )
 
 
-def test_new_raw_content_that_was_recorded_is_a_note_and_an_old_model_fails(home: Home) -> None:
+def grow(home: Home) -> Path:
+    """An archive gets more rows and is taken up again; the model stays the one of the old rows."""
     from sport_assets.lineage.record import Lineage
 
-    (home.data / "toy/w1.csv").write_text("game,speed\n10,4.5\n11,6.0\n")
+    path = home.data / "toy/w1.csv"
+    path.write_text("game,speed\n10,4.5\n11,6.0\n")
     lineage = Lineage(home)
     with lineage.record("toy/raw", "w1", code_version="1") as record:
         record.register_raw(["toy/w1.csv"])
         record.publish()
     lineage.close()
-    [note] = notes(home)
-    assert note.kind == Kind.RAW_SUPERSEDED and note.name == "toy/raw:w1"
-    [found] = verify(home, MODEL).errors
-    assert found.kind == Kind.RAW_ALTERED
+    return path
+
+
+def test_new_raw_content_that_was_recorded_is_a_note_for_old_models_as_well(home: Home) -> None:
+    old = record_of(home, "toy/raw", "w1")[1]["id"]
+    grow(home)
+    for found in (verify(home), verify(home, MODEL)):
+        [note] = found.mismatches
+        assert (note.kind, note.severity, note.name) == (Kind.RAW_SUPERSEDED, "note", "toy/raw:w1")
+        assert note.record == old and [name.split(" ")[0] for name in note.models] == [MODEL, CARD]
+
+
+def test_new_raw_content_is_no_excuse_for_what_came_after_it(home: Home) -> None:
+    old = (home.data / "toy/w1.csv").read_bytes()
+    flip(grow(home))
+    for found in (verify(home), verify(home, MODEL)):
+        assert {(each.kind, each.severity) for each in found.mismatches} == {(Kind.RAW_ALTERED, "error")}
+    (home.data / "toy/w1.csv").write_bytes(old)  # what the model is of is there again, what was taken up since is not
+    assert verify(home, MODEL).mismatches == []
+    assert [each.kind for each in verify(home).errors] == [Kind.RAW_ALTERED]
+
+
+def test_new_raw_content_of_which_only_the_ledger_tells_is_no_excuse(home: Home) -> None:
+    path = home.data / "toy/w1.csv"
+    flip(path)
+    statement = "INSERT INTO files SELECT max(seq), 1, 'toy/w1.csv', ? FROM entries"
+    sql(home, statement, sha256_bytes(path.read_bytes()))
+    assert {each.kind for each in verify(home, MODEL).errors} == {Kind.RAW_ALTERED, Kind.LEDGER_ALTERED}
+
+
+def test_a_record_that_took_up_new_raw_content_must_be_as_it_was_written(home: Home) -> None:
+    grow(home)
+    path, content = record_of(home, "toy/raw", "w1")
+    write(path, json.dumps(content | {"code_version": "2"}).encode())
+    assert {each.kind for each in verify(home, MODEL).errors} == {Kind.RAW_ALTERED, Kind.RECORD_ALTERED}
 
 
 def disk(home: Home) -> dict[str, tuple[int, str]]:

@@ -1,7 +1,5 @@
 """Baselines: frequencies as counted by hand, learning from train alone, and better the more they see."""
 
-import importlib.util
-
 import numpy as np
 import pytest
 
@@ -79,7 +77,6 @@ def test_a_class_that_training_never_saw_has_a_column(made: Innings, table: np.n
     np.testing.assert_allclose(found.sum(1), 1, rtol=1e-5)
 
 
-@pytest.mark.skipif(importlib.util.find_spec("lightgbm") is None, reason="the extra `baselines` is not installed")
 def test_boosted_trees(made: Innings, train: np.ndarray, table: np.ndarray) -> None:
     outcome = made.balls["outcome"]
     first = made.of_matches(made.match_ids[:35])
@@ -88,9 +85,3 @@ def test_boosted_trees(made: Innings, train: np.ndarray, table: np.ndarray) -> N
     found = forecast(made, table[~train])
     marginal = baselines.frequencies(made, train, "marginal")(made, table)[~train]
     assert metrics.log_loss(found, outcome[~train]) < metrics.log_loss(marginal, outcome[~train])
-
-
-def test_without_the_extra_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch, table: np.ndarray) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "lightgbm", None)
-    with pytest.raises(ImportError, match=r"pip install 'sport_assets\[baselines\]'"):
-        baselines.boosted_trees(table[:1], np.zeros(1), table[:1], np.zeros(1))

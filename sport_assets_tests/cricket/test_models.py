@@ -15,7 +15,16 @@ from safetensors.torch import save_file
 from sport_assets.cricket.batches import EntityTable, InningsSource
 from sport_assets.cricket.features import table
 from sport_assets.cricket.innings import Innings
-from sport_assets.cricket.models import OutcomeModule, TorchInnings, build, job, latest, load, matches_of
+from sport_assets.cricket.models import (
+    OutcomeModule,
+    TorchInnings,
+    build,
+    job,
+    latest,
+    load,
+    matches_of,
+    mean_and_deviation,
+)
 from sport_assets.cricket.settings import ModelSettings, resolve
 from sport_assets.training.errors import BadSpecError
 from sport_assets.training.spec import SpecInput, TrainingSpec
@@ -59,6 +68,14 @@ def test_before_training_it_says_about_what_the_base_rates_say(made: Innings) ->
     with torch.no_grad():
         loss = found.eval().training_step(batch, 0)
     assert abs(float(loss) - math.log(7)) < 0.4
+
+
+def test_mean_and_deviation_are_those_of_all_rows_however_they_are_cut() -> None:
+    features = np.random.default_rng(0).normal(5.0, 3.0, size=(1003, 4)).astype(np.float32)
+    for rows in (7, 1003, 5000):
+        mean, scale = mean_and_deviation(features, rows)
+        np.testing.assert_allclose(mean, features.astype(np.float64).mean(0), rtol=1e-12)
+        np.testing.assert_allclose(scale, features.astype(np.float64).std(0), rtol=1e-12)
 
 
 @pytest.mark.parametrize(

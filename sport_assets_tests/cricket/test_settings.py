@@ -15,11 +15,11 @@ def test_there_are_six_models_and_nine_ablations() -> None:
     assert sorted(path.stem for path in preset_path("base").parent.glob("*.yaml")) == sorted(VARIANTS)
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
-def test_every_preset_has_the_sizes_of_the_specification(variant: str) -> None:
+@pytest.mark.parametrize("variant", [*MAIN_VARIANTS, *ABLATIONS])
+def test_every_preset_has_the_sizes_of_the_specification_and_the_dropout_that_was_better(variant: str) -> None:
     found = resolve({"variant": variant, "seed": "42"}, {})
     model = found["model"]
-    assert (model["hidden_dim"], model["layers"], model["heads"], model["dropout"]) == (128, 3, 4, 0.1)
+    assert (model["hidden_dim"], model["layers"], model["heads"], model["dropout"]) == (128, 3, 4, 0.2)
     assert found["training"]["learning_rate"] == 1e-3
 
 
@@ -32,6 +32,7 @@ def test_variants_differ_by_their_switches() -> None:
     assert on["phase_modulated"] == on["full_only_film"] == {"matchup", "film"}
     assert on["innings_conditional"] == on["full_only_innings_heads"] == {"matchup", "innings_heads"}
     assert on["full"] == {"matchup"} | three
+    assert on["sanity"] == on["full"]
     for part in three:
         assert on[f"full_no_{part}"] == on["full"] - {part}
         assert on[f"full_only_{part}"] == {"matchup", part}

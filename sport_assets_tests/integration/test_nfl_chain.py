@@ -1,56 +1,16 @@
 """The main job as a user runs it: generated weeks to an exported model and its card, twice, and once on real data."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sport_assets.lineage.home import Home
-from sport_assets.lineage.ledger import ENTRIES
 from sport_assets.lineage.manifest import Materialization
-from sport_assets.lineage.record import Lineage
 from sport_assets.training.names import BEATS_BASELINES
+from sport_assets_tests.integration.command import behind, lineage_of, materializations, run, traces
 
 SETTINGS = ["--set", "training.max_epochs=1", "--set", "model.hidden_dim=8", "--set", "model.temporal_dim=8"]
-
-
-def run(folder: Path, *arguments: str, seasons: str = "2023", check: bool = True) -> subprocess.CompletedProcess[str]:
-    """`sport-assets …` in a process of its own, with home and data below `folder`."""
-    environment = {
-        **os.environ,
-        "SPORT_ASSETS_HOME": str(folder / "home"),
-        "SPORT_ASSETS_DATA": str(folder / "data"),
-        "SPORT_ASSETS_NFL_SEASONS": seasons,
-        "OMP_NUM_THREADS": "1",
-    }
-    done = subprocess.run(
-        [sys.executable, "-m", "sport_assets.cli", *arguments], env=environment, capture_output=True, text=True
-    )
-    if check:
-        assert done.returncode == 0, done.stderr + done.stdout
-    return done
-
-
-def lineage_of(folder: Path) -> Lineage:
-    return Lineage(Home(folder / "home", folder / "data"))
-
-
-def materializations(folder: Path) -> dict[tuple[str, str | None], Materialization]:
-    """The newest record of every partition."""
-    lineage = lineage_of(folder)
-    try:
-        found = {}
-        for row in lineage.ledger.entries(ENTRIES.c.kind == "materialized"):
-            event = lineage.ledger.load(row)
-            assert isinstance(event, Materialization)
-            found[event.key, event.partition] = event
-        return found
-    finally:
-        lineage.close()
 
 
 @pytest.fixture(scope="module")
@@ -75,15 +35,7 @@ def test_every_asset_is_recorded_down_to_the_raw_files(built: Path) -> None:
         )
     }
     card = made["nfl/model_card", "sanity|0"]
-    seen: set[str] = set()
-    raw: set[str] = set()
-    todo = [card]
-    by_record = {event.id: event for event in made.values()}
-    while todo:
-        event = todo.pop()
-        seen.add(event.key)
-        raw |= {file.path for file in event.raw_files}
-        todo += [by_record[ref.record] for ref in event.inputs]
+    seen, raw = behind(made, "nfl/model_card", "sanity|0")
     assert seen == {key for key, _ in made}
     assert raw == {
         "nfl/supplementary_data.csv",
@@ -110,41 +62,16 @@ def test_a_second_build_makes_nothing(built: Path) -> None:
 
 
 def test_versioned_files_carry_no_trace_of_the_machine(built: Path) -> None:
-    traces = [str(built).encode(), os.uname().nodename.encode()]
-    for path in (built / "home" / "store").rglob("*"):
-        if path.is_file():
-            content = path.read_bytes()
-            assert not [trace for trace in traces if len(trace) > 3 and trace in content], path
+    assert not traces(built)
 
 
 def test_prediction_needs_no_torch_and_is_found_by_key_digest_and_folder(built: Path, tmp_path: Path) -> None:
     made = materializations(built)["nfl/exported_model", "sanity|0"]
-    blocked = tmp_path / "blocked"
-    blocked.mkdir()
-    (blocked / "torch.py").write_text("raise ImportError('torch must not be imported to predict')\n")
     texts = []
     for number, model in enumerate(("nfl/exported_model:sanity|0", made.version[:10])):
         output = tmp_path / f"{number}.csv"
-        arguments = [
-            "predict",
-            "nfl",
-            "--model",
-            model,
-            "--input",
-            str(built / "data" / "nfl"),
-            "--output",
-            str(output),
-        ]
-        environment = {
-            **os.environ,
-            "PYTHONPATH": str(blocked),
-            "SPORT_ASSETS_HOME": str(built / "home"),
-            "SPORT_ASSETS_DATA": str(built / "data"),
-        }
-        done = subprocess.run(
-            [sys.executable, "-m", "sport_assets.cli", *arguments], env=environment, capture_output=True, text=True
-        )
-        assert done.returncode == 0, done.stderr
+        arguments = ["--model", model, "--input", str(built / "data" / "nfl"), "--output", str(output)]
+        run(built, "predict", "nfl", *arguments, without_torch=True)
         texts.append(output.read_text())
     assert texts[0] == texts[1]
     assert texts[0].startswith("game_id,play_id,nfl_id,frame_id,x,y\n")

@@ -119,12 +119,19 @@ def test_every_new_folder_on_the_way_is_synced(tmp_path: Path, monkeypatch: pyte
         synced.add(Path(os.readlink(f"/proc/self/fd/{descriptor}")))
         fsync(descriptor)
 
+    def rename(source: Path, target: Path) -> None:
+        before.update(synced)
+        moved(source, target)
+
+    before, moved = set[Path](), os.rename
     monkeypatch.setattr(os, "fsync", note)
+    monkeypatch.setattr(os, "rename", rename)
     store = Store(tmp_path / "store")
     folder = _publish(store)
     assert {store.root, store.root / "nfl", store.root / "nfl" / "table", folder.parent} <= synced
     staged = {path for path in synced if store.staging in path.parents}
     assert {path.name for path in staged} >= {"below", "data"}
+    assert synced - before == {folder.parent}  # the rest is there before the version appears
 
 
 def test_writers_of_the_same_bytes_do_not_disturb_one_another(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from matplotlib.image import imread
 
 from sport_assets.nfl import plots
 from sport_assets.nfl.baselines import BASELINES
+from sport_assets.training import reports
 from sport_assets_tests.nfl.example import plays
 
 CURVES = {
@@ -27,13 +28,13 @@ def picture() -> plots.PlayPicture:
 def drawn(monkeypatch: pytest.MonkeyPatch, module: ModuleType = plots) -> list[Figure]:
     """Catches the figures that a module saves."""
     figures: list[Figure] = []
-    save = plots.save
+    save = reports.save_picture
 
     def keep(figure: Figure, path: Path) -> None:
         figures.append(figure)
         save(figure, path)
 
-    monkeypatch.setattr(module, "save", keep)
+    monkeypatch.setattr(module, "save_picture", keep)
     return figures
 
 

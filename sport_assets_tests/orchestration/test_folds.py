@@ -18,7 +18,7 @@ import pytest
 from sport_assets.lineage.errors import LineageError
 from sport_assets.lineage.manifest import InputRef
 from sport_assets.orchestration.model_line import Stage
-from sport_assets.orchestration.model_training import _at_a_time, _finite_weights, _spec_input
+from sport_assets.orchestration.model_training import _finite_weights, _spec_input, at_a_time
 from sport_assets.training.spec import TrainingSpec
 from sport_assets_tests.orchestration.toy_home import ToyHome, toy_home, wait_for
 from sport_assets_tests.orchestration.toy_line import MODEL
@@ -175,17 +175,17 @@ def test_the_first_failure_stops_the_others_and_is_told(toy: ToyHome) -> None:
     assert (parts(toy)["fold:0"] / "last.ckpt").exists(), "the other stopped at a checkpoint"
 
 
-def test_as_many_at_a_time_as_there_are_cores_and_one_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_as_manyat_a_time_as_there_are_cores_and_one_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     def spec(**more: Any) -> TrainingSpec:
         training = {"devices": more.pop("devices", 1)}
         return TrainingSpec(line="toy", model="m", builder="a:b", settings={"training": training}, **more)
 
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(8)), raising=False)
-    assert _at_a_time(spec()) == 8
-    assert _at_a_time(spec(threads=3)) == 2
-    assert _at_a_time(spec(threads=2, devices=2)) == 2
-    assert _at_a_time(spec(threads=9)) == 1
-    assert _at_a_time(spec(device="cuda:0")) == 1
+    assert at_a_time(spec()) == 8
+    assert at_a_time(spec(threads=3)) == 2
+    assert at_a_time(spec(threads=2, devices=2)) == 2
+    assert at_a_time(spec(threads=9)) == 1
+    assert at_a_time(spec(device="cuda:0")) == 1
 
 
 def test_a_fold_starts_from_the_same_fold_of_the_earlier_stage(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ def undisturbed(trainers: Trainers, tmp_path_factory: pytest.TempPathFactory) ->
         "warmup_epochs": 1,
         "checkpoint_every_s": 1e-6,
         "save_top_k": 2,
+        "also_best": {"train_loss": "max"},
         "save_last": True,
     }
     spec = TrainingSpec(

@@ -100,6 +100,23 @@ def test_the_best_epochs_are_published_by_place(toy_spec: ToySpec, trainers: Tra
     assert len(list((tmp_path / "b" / "out").glob("weights*"))) == 2
 
 
+def test_the_best_epoch_by_another_metric_is_kept_and_chooses_nothing(
+    toy_spec: ToySpec, trainers: Trainers, tmp_path: Path
+) -> None:
+    assert trainers.run(toy_spec(max_epochs=4), tmp_path / "a")[0] == 0
+    assert trainers.run(toy_spec(max_epochs=4, also_best={"train_loss": "max"}), tmp_path / "b")[0] == 0
+    one, other = tmp_path / "a" / "out", tmp_path / "b" / "out"
+    losses = [row["train_loss"] for row in json.loads((other / "curves.json").read_text())]
+    worst = max(range(4), key=lambda epoch: losses[epoch])
+    assert result(tmp_path / "b")["best_epochs_by"] == {"train_loss": worst}
+    for name in ("weights.safetensors", "weights_last.safetensors"):
+        assert (one / name).read_bytes() == (other / name).read_bytes()
+    kept = (other / "weights_best_train_loss.safetensors").read_bytes()
+    assert (kept == (other / "weights.safetensors").read_bytes()) == (worst == result(tmp_path / "b")["best_epoch"])
+    status, log = trainers.run(toy_spec(also_best={"val_fde": "min"}), tmp_path / "c")
+    assert status == 2 and "val_fde" in log
+
+
 def test_early_stopping_waits_for_min_epochs(toy_spec: ToySpec, trainers: Trainers, tmp_path: Path) -> None:
     patient: dict[str, Any] = {"early_stopping_patience": 1, "early_stopping_min_delta": 100.0, "max_epochs": 8}
     assert trainers.run(toy_spec(**patient), tmp_path / "a")[0] == 0

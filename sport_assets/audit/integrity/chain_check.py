@@ -8,7 +8,7 @@ that hash. Where one departs from the two others, that one was changed.
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -163,8 +163,10 @@ class ChainCheck:
         self._same_rows(row, "files", files, self._tables.get(row.seq, []))
 
     def _same_rows(
-        self, row: Any, table: str, wanted: Iterable[tuple[Any, ...]], there: Iterable[tuple[Any, ...]]
+        self, row: Any, table: str, wanted: Sequence[tuple[Any, ...]], there: Sequence[tuple[Any, ...]]
     ) -> None:
+        if wanted == there:  # nearly always, and counting takes longer
+            return
         missing, extra = Counter(wanted), Counter(there)
         if missing != extra:
             self._report(

@@ -5,9 +5,8 @@ Belongs here: hashing in parallel and how far it is. Must not come here: what th
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from threading import Lock
 
 _BUFFER = 2**20
@@ -19,15 +18,17 @@ Progress = Callable[[int, int], None]
 
 
 def hash_files(
-    paths: Iterable[Path], *, threads: int | None = None, progress: Progress = lambda done, total: None
-) -> dict[Path, str | OSError]:
+    sizes: Mapping[str, int], *, threads: int | None = None, progress: Progress = lambda done, total: None
+) -> dict[str, str | OSError]:
     """The digest of each file, or why it could not be read. ``progress`` gets bytes done and bytes in all, from any
     thread.
+
+    ``sizes`` are the files with their sizes in bytes as whoever listed them saw them: asking again, like making a
+    ``Path`` of each, takes a good part of the time that hashing a small file takes. They only order the work.
 
     Threads are enough: hashing lets the others run. The largest go first, so that none is left alone at the end; small
     ones go many at a time, since handing them over takes as long as hashing them.
     """
-    sizes = {path: _size(path) for path in paths}
     total, done = sum(sizes.values()), 0
     counting = Lock()
 
@@ -38,17 +39,17 @@ def hash_files(
             progress(done, total)
 
     advance(0)
-    found: dict[Path, str | OSError] = {}
+    found: dict[str, str | OSError] = {}
     with ThreadPoolExecutor(max_workers=threads or cores()) as pool:
         for digests in pool.map(lambda part: _digests(part, advance), _parts(sizes)):
             found |= digests
     return found
 
 
-def _parts(sizes: Mapping[Path, int]) -> Iterator[list[Path]]:
-    part: list[Path] = []
+def _parts(sizes: Mapping[str, int]) -> Iterator[list[str]]:
+    part: list[str] = []
     size = 0
-    for path in sorted(sizes, key=lambda path: -sizes[path]):
+    for path in sorted(sizes, key=sizes.__getitem__, reverse=True):
         part.append(path)
         size += sizes[path]
         if size >= _PART_BYTES or len(part) >= _PART_FILES:
@@ -58,8 +59,8 @@ def _parts(sizes: Mapping[Path, int]) -> Iterator[list[Path]]:
         yield part
 
 
-def _digests(paths: list[Path], advance: Callable[[int], None]) -> dict[Path, str | OSError]:
-    found: dict[Path, str | OSError] = {}
+def _digests(paths: list[str], advance: Callable[[int], None]) -> dict[str, str | OSError]:
+    found: dict[str, str | OSError] = {}
     buffer = bytearray(_BUFFER)  # made once: for small files that takes longer than reading them
     view = memoryview(buffer)
     unsaid = 0
@@ -89,10 +90,3 @@ def _digests(paths: list[Path], advance: Callable[[int], None]) -> dict[Path, st
 def cores() -> int:
     """Processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0

@@ -55,15 +55,17 @@ def raw_contents(made: Sequence[Made]) -> dict[str, list[RawContent]]:
 def check_raw(
     contents: Mapping[str, Sequence[RawContent]],
     data: Path,
-    digests: Mapping[Path, str | OSError],
+    digests: Mapping[str, str | OSError],
     kept: Mapping[str, KeptDigest],
-    *,
-    whole: bool,
+    newest: Mapping[str, str],
 ) -> Iterator[Mismatch]:
-    """What is not as recorded. ``whole``: of all records, so that an older content may have been superseded."""
+    """What is not as recorded. ``newest``: the digest that each file was recorded with last, by whomever.
+
+    Where the file has it, the older contents were superseded: an archive that grew, and was taken up again.
+    """
     for name, recorded in sorted(contents.items()):
         path = data / name
-        digest = digests.get(path)
+        digest = digests.get(str(path))
         if not path.exists() or digest is None:
             said = "gone from the data folder; nothing can be reproduced without it"
             yield from (_of(content, path, Kind.RAW_MISSING, said, kept.get(name)) for content in recorded)
@@ -78,7 +80,7 @@ def check_raw(
             yield _of(recorded[-1], path, Kind.RAW_DIGEST_WRONG, said, None, digest, known.sha256)
         for content in recorded:
             if content.entry.sha256 != digest:
-                yield _changed(content, path, digest, known, superseded=whole and recorded[-1].entry.sha256 == digest)
+                yield _changed(content, path, digest, known, superseded=newest[name] == digest)
 
 
 def _changed(content: RawContent, path: Path, digest: str, kept: KeptDigest | None, *, superseded: bool) -> Mismatch:

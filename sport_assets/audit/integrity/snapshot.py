@@ -9,7 +9,7 @@ import shutil
 import sqlite3
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from sport_assets.lineage.home import Home
-from sport_assets.lineage.index import ENTRIES, FILES, INPUTS, RAW_DIGESTS, ROWS
+from sport_assets.lineage.index import ENTRIES, FILES, INPUTS, RAW_DIGESTS, ROWS, among
 
 _AT_A_TIME = 10_000
 
@@ -52,7 +52,7 @@ class _Index:
     connection: sa.Connection
     present: frozenset[str]  # names of tables and table.column
 
-    def select(self, table: sa.Table, *where: sa.ColumnElement[bool]) -> Sequence[sa.Row[Any]]:
+    def select(self, table: sa.Table, *where: sa.ColumnElement[bool]) -> Sequence[Any]:
         """Rows of a table; a table that is not there has none, a column that is not there is empty."""
         if table.name not in self.present:
             return ()
@@ -74,16 +74,27 @@ class Snapshot:
         self.rows = sorted(index.select(ENTRIES), key=lambda row: row.seq)
         self.by_id = {row.id: row for row in self.rows}
         self.inputs: dict[int, list[InputRow]] = defaultdict(list)
-        for row in index.select(INPUTS):
-            self.inputs[row.seq].append(InputRow(row.key, row.partition, row.version, row.record))
+        for seq, record, key, partition, version in index.select(INPUTS):
+            self.inputs[seq].append(InputRow(key, partition, version, record))
 
     def files(self, seqs: Iterable[int] | None = None) -> dict[int, list[FileRow]]:
         """Files by entry's number: of these entries, or of all."""
         found: dict[int, list[FileRow]] = defaultdict(list)
         for condition in _parts(FILES.c.seq, seqs):
-            for row in self._index.select(FILES, *condition):
-                found[row.seq].append(FileRow(bool(row.raw), row.path, row.sha256))
+            for seq, raw, path, sha256 in self._index.select(FILES, *condition):
+                found[seq].append(FileRow(bool(raw), path, sha256))
         return found
+
+    def took_up_last(self, records: Collection[str]) -> set[str]:
+        """The newest record that took up each of the raw files of these, whatever these held then."""
+        own = self.files(self.by_id[record].seq for record in records if record in self.by_id)
+        paths = {file.path for files in own.values() for file in files if file.raw}
+        rows = self._index.select(FILES, FILES.c.raw.is_(True), FILES.c.path.in_(among(paths))) if paths else ()
+        last: dict[str, int] = {}
+        for row in rows:
+            last[row.path] = max(last.get(row.path, 0), row.seq)
+        seqs = set(last.values())
+        return {row.id for row in self.rows if row.seq in seqs}
 
     def publishing(self, sha256: str) -> list[sa.Row[Any]]:
         """Entries that published a file whose digest begins so, oldest first."""

@@ -10,11 +10,12 @@ from collections import ChainMap, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 
 from sport_assets.audit.integrity.record_files import Entry, Made
 from sport_assets.audit.mismatch import Kind, Mismatch, change_time
-from sport_assets.lineage.digest import FileEntry, version_of
+from sport_assets.lineage.digest import version_of
 from sport_assets.lineage.store import STAGING, Store
 
 _VERSION = re.compile(r"[0-9a-f]{64}")
@@ -37,13 +38,17 @@ class Version:
         """What could be seen in it."""
         return self.there if isinstance(self.there, Mapping) else {}
 
-    def path(self, name: str) -> Path:
-        """One file of it."""
-        return self.folder / name
+    def path(self, name: str) -> str:
+        """One file of it, or the folder itself where the name is empty."""
+        return f"{self._root}/{name}" if name else self._root
 
-    def plain(self) -> list[Path]:
-        """Its plain files, recorded or not."""
-        return [self.path(name) for name, found in self.contents.items() if stat.S_ISREG(found.st_mode)]
+    def plain(self) -> dict[str, int]:
+        """Its plain files, recorded or not, with their sizes in bytes."""
+        return {self.path(name): found.st_size for name, found in self.contents.items() if stat.S_ISREG(found.st_mode)}
+
+    @cached_property
+    def _root(self) -> str:
+        return str(self.folder)
 
 
 def versions(store: Store, made: Iterable[Made], collected: Mapping[tuple[str, str | None, str], str]) -> list[Version]:
@@ -64,7 +69,7 @@ def versions(store: Store, made: Iterable[Made], collected: Mapping[tuple[str, s
 
 
 def check_versions(
-    found: Iterable[Version], digests: Mapping[Path, str | OSError], known: Mapping[str, str]
+    found: Iterable[Version], digests: Mapping[str, str | OSError], known: Mapping[str, str]
 ) -> Iterator[Mismatch]:
     """What is not as recorded. ``known``: the names of recorded files by digest."""
     known_names = dict(known)
@@ -84,7 +89,9 @@ def check_versions(
         expected = {entry.path: entry for entry in version.made.files}
         names = ChainMap({entry.sha256: entry.path for entry in version.made.files}, known_names)
         for entry in expected.values():
-            yield from _file(version, entry, digests, names)
+            path = version.path(entry.path)
+            if digests.get(path) != entry.sha256:  # only what is a plain file has a digest
+                yield from _file(version, entry, digests.get(path), names)
         for name in sorted(version.there.keys() - expected.keys()):
             if stat.S_ISDIR(version.there[name].st_mode):
                 continue  # a version is its files; folders do not count
@@ -115,9 +122,8 @@ def unrecorded(store: Store, folders: set[Path], before: datetime) -> Iterator[M
         )
 
 
-def _file(
-    version: Version, entry: Entry, digests: Mapping[Path, str | OSError], known: Mapping[str, str]
-) -> Iterator[Mismatch]:
+def _file(version: Version, entry: Entry, digest: str | OSError | None, known: Mapping[str, str]) -> Iterator[Mismatch]:
+    """Why a file has not the digest it was recorded with."""
     there = version.contents.get(entry.path)
     if there is None:
         yield _of(version, Kind.FILE_MISSING, entry.path, "gone from its version", entry.sha256, seen=version.folder)
@@ -126,26 +132,20 @@ def _file(
         what = {stat.S_IFLNK: "a link", stat.S_IFDIR: "a folder"}.get(stat.S_IFMT(there.st_mode), "no plain file")
         yield _of(version, Kind.FILE_REPLACED, entry.path, f"{what} lies in the file's place", entry.sha256, what)
         return
-    digest = digests[version.path(entry.path)]
     if isinstance(digest, OSError):
         said = f"cannot be read: {digest.strerror}"
         yield _of(version, Kind.FILE_UNREADABLE, entry.path, said, entry.sha256)
-    elif digest != entry.sha256:
-        other = _bytes_of(digest, known)
-        size = "" if entry.size is None else size_change(entry.size, there.st_size)
-        kind = Kind.FILE_SWAPPED if other else Kind.FILE_ALTERED
-        yield _of(version, kind, entry.path, other or f"its bytes changed{size}", entry.sha256, digest)
+        return
+    other = _bytes_of(digest, known)
+    size = "" if entry.size is None else size_change(entry.size, there.st_size)
+    kind = Kind.FILE_SWAPPED if other else Kind.FILE_ALTERED
+    yield _of(version, kind, entry.path, other or f"its bytes changed{size}", entry.sha256, digest)
 
 
 def _wrong_version(version: Version) -> Mismatch | None:
-    files = [
-        FileEntry(path=entry.path, sha256=entry.sha256, size=entry.size)
-        for entry in version.made.files
-        if entry.size is not None
-    ]
-    if len(files) < len(version.made.files):
+    if any(entry.size is None for entry in version.made.files):
         return None  # known from the ledger alone, without sizes; the altered record was told of
-    wanted = version_of(files)
+    wanted = version_of(version.made.files)
     if wanted == version.made.version:
         return None
     said = "the record's version is not the digest of the files it lists: it was not written by this package"
@@ -175,7 +175,7 @@ def _of(
     note: bool = False,
     seen: Path | None = None,
 ) -> Mismatch:
-    place = version.path(name)
+    place = Path(version.path(name))
     return Mismatch(
         kind,
         str(place),
@@ -196,14 +196,15 @@ def _contents(folder: Path) -> dict[str, os.stat_result] | OSError | None:
     if folder.is_symlink() or not folder.is_dir():
         return None
     found: dict[str, os.stat_result] = {}
-    waiting = [str(folder)]
+    waiting = [""]
     try:
         while waiting:
-            with os.scandir(waiting.pop()) as entries:
+            above = waiting.pop()
+            with os.scandir(f"{folder}/{above}") as entries:
                 for entry in entries:
-                    found[entry.path[len(str(folder)) + 1 :]] = entry.stat(follow_symlinks=False)
-                    if entry.is_dir(follow_symlinks=False):
-                        waiting.append(entry.path)
+                    status = found[above + entry.name] = entry.stat(follow_symlinks=False)
+                    if stat.S_ISDIR(status.st_mode):
+                        waiting.append(f"{above}{entry.name}/")
     except OSError as error:
         return error
     return found
