@@ -19,7 +19,7 @@ from sport_assets.cricket.calibrated_network import CalibratedNetwork
 from sport_assets.cricket.course import Course
 from sport_assets.cricket.extras import Extras
 from sport_assets.cricket.features import results, table
-from sport_assets.cricket.innings import INNINGS_TYPES, Innings
+from sport_assets.cricket.innings import INNINGS_TYPES, NO_OUTCOME, Innings
 from sport_assets.cricket.innings_counts import Columns, Counts
 from sport_assets.cricket.lineup import HistoryTable, IdRows, Lineup
 from sport_assets.cricket.phases import FULL_OVERS
@@ -210,4 +210,5 @@ _NO_TABLE = pl.DataFrame(schema=INNINGS_TYPES)
 
 
 def _container(columns: Columns) -> Innings:
-    return Innings(_NO_TABLE, columns, (), (), ())
+    unknown = np.full(len(columns["over"]), NO_OUTCOME)
+    return Innings(_NO_TABLE, {"outcome": unknown, **columns}, (), (), ())
