@@ -34,6 +34,7 @@ PAGES = [
     "docs/cricket-graph.md",
     "docs/cricket-models.md",
     "docs/cricket-stages.md",
+    "docs/cricket-forecasts.md",
     "docs/reproduce.md",
     # changes the model that the others stand on, so it comes last
     "docs/withdraw.md",
@@ -58,6 +59,9 @@ NOT_RUN = {
         "docs/cricket-stages.md",
         "sport-assets build cricket/exported_model --partition '42|hybrid' --set tuned=3f9c0a71be52",
     ),
+    ("docs/cricket-forecasts.md", 'sport-assets predict cricket --model "cricket/exported_model:42|full" \\'),
+    ("docs/cricket-forecasts.md", 'sport-assets simulate cricket --model "cricket/exported_model:42|full" \\'),
+    ("docs/cricket-forecasts.md", "sport-assets simulate cricket --model model.onnx --state state.json"),
     ("docs/reproduce.md", "sport-assets reproduce for-another-machine.zip --data /media/archive"),
 }
 

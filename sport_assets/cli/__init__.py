@@ -7,7 +7,7 @@ import typer
 
 # a line's commands join their groups by themselves
 from sport_assets.cli import audit, building, bundle, cricket, diff, ledger, nfl, reproduce, verify, withdraw  # noqa: F401
-from sport_assets.cli.groups import predict_app, sample_app, tune_app
+from sport_assets.cli.groups import predict_app, sample_app, simulate_app, tune_app
 
 app = typer.Typer(
     name="sport-assets",
@@ -25,4 +25,5 @@ app.add_typer(withdraw.app)
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(sample_app, name="sample-data")
 app.add_typer(predict_app, name="predict")
+app.add_typer(simulate_app, name="simulate")
 app.add_typer(tune_app, name="tune")

@@ -1,8 +1,9 @@
-"""The cricket line's commands: `sample-data cricket`, `tune cricket`, `predict cricket`.
+"""The cricket line's commands: `sample-data`, `tune`, `predict` and `simulate cricket`.
 
 Belongs here: their arguments and tables. Must not come here: the work (`sport_assets.cricket`).
 """
 
+import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,7 +12,7 @@ import typer
 from rich.table import Table
 
 from sport_assets.cli.common import JSON, clear_errors, err, observed, opened, out, plain, print_json, summarise
-from sport_assets.cli.groups import predict_app, sample_app, tune_app
+from sport_assets.cli.groups import predict_app, sample_app, simulate_app, tune_app
 from sport_assets.lineage.home import Home
 
 
@@ -131,3 +132,108 @@ def predict_cricket(
             err.print(f"{report.super_over_deliveries} deliveries of super overs are left out", highlight=False)
         for file, rule, value in report.quarantined:
             err.print(plain(f"not used: {file} breaks the rule {rule}: {value}"), highlight=False, soft_wrap=True)
+
+
+@simulate_app.command("cricket")
+def simulate_cricket(
+    model: Annotated[str, typer.Option(help="ONNX file, version folder, digest, or cricket/exported_model:'42|full'.")],
+    match: Annotated[Path | None, typer.Option(help="A match file; with --at, cut off there.")] = None,
+    at: Annotated[
+        str | None,
+        typer.Option(help="Before which ball: innings.over.ball, as 1.15.3; innings from 1, others from 0."),
+    ] = None,
+    state: Annotated[
+        Path | None, typer.Option(help="A match file no longer than the match so far; simulated from its end.")
+    ] = None,
+    simulations: Annotated[int, typer.Option(min=1, max=1_000_000)] = 10_000,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    bowler: Annotated[str | None, typer.Option(help="What if: name or id of another bowler of this over.")] = None,
+    batter: Annotated[str | None, typer.Option(help="What if: name or id of another batter to face.")] = None,
+    innings_only: Annotated[bool, typer.Option("--innings-only", help="Leave out the chase that follows.")] = False,
+    output: Annotated[Path | None, typer.Option(help="JSON to write: distributions of scores and wickets.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="SVG or PNG to write: runs by over, and their fan.")] = None,
+    as_json: JSON = False,
+) -> None:
+    """Play the rest of a match many times: score, wickets, chances of winning; with another player, what changes."""
+    from sport_assets.cricket.simulate import simulate
+    from sport_assets.cricket.situation import At
+    from sport_assets.cricket.worm import check_format, draw_worm
+    from sport_assets.lineage.durable import write_durably
+    from sport_assets.lineage.models import find_model
+
+    with clear_errors():
+        file = _one_of(match, state)
+        if state is not None and at is not None:
+            raise ValueError("--at cuts a match off; a state is simulated from its end: give --match FILE --at")
+        if plot is not None:
+            check_format(plot)
+        path = find_model(Home.from_environment(), model)
+        place = None if at is None else At.parse(at)
+        with err.status("simulating"):
+            result = simulate(
+                path,
+                file,
+                place,
+                simulations=simulations,
+                seed=seed,
+                bowler=bowler,
+                batter=batter,
+                innings_only=innings_only,
+            )
+        content = result.content()
+        if output is not None:
+            write_durably(output, (json.dumps(content, sort_keys=True, indent=1) + "\n").encode())
+        if plot is not None:
+            write_durably(plot, draw_worm(result, plot.suffix))
+        if as_json:
+            print_json(content)
+            return
+        _show_simulation(content)
+        for written in (output, plot):
+            if written is not None:
+                err.print(f"written: {written}", highlight=False, soft_wrap=True)
+
+
+def _one_of(match: Path | None, state: Path | None) -> Path:
+    given = [path for path in (match, state) if path is not None]
+    if len(given) != 1:
+        raise ValueError("give either --match FILE, with --at, or --state FILE")
+    return given[0]
+
+
+def _show_simulation(content: dict[str, Any]) -> None:
+    standing = content["standing"]
+    score = (
+        f"{standing['batting']} {standing['runs']}/{standing['wickets']} after {standing['legal_balls']} legal balls"
+    )
+    title = f"{content['simulations']} courses from {content['at']}: {score}"
+    what_if = content.get("what_if")
+    table = Table(title=plain(title), title_justify="left")
+    for name in ("", "as it stands", *(["what if", "change"] if what_if else [])):
+        table.add_column(name, justify="right" if name else "left")
+    rows = [_row(content, what_if, name, "win") for name in content["win"]]
+    for name in ("runs", "wickets"):
+        rows.append(_row(content, what_if, name, name))
+    for row in rows:
+        table.add_row(*row)
+    out.print(table)
+    for innings in content["innings"]:
+        quantiles = innings["runs"]["quantiles"]
+        out.print(
+            f"innings {innings['innings']}, {innings['batting']}: {quantiles['50']:.0f} runs, "
+            f"{quantiles['5']:.0f} to {quantiles['95']:.0f} in nine of ten",
+            highlight=False,
+        )
+
+
+def _row(content: dict[str, Any], what_if: dict[str, Any] | None, name: str, kind: str) -> list[str]:
+    def of(told: dict[str, Any]) -> str:
+        if kind == "win":
+            return f"{told['win'][name]['probability']:.3f}"
+        return f"{told['innings'][0][kind]['mean']:.1f}"
+
+    found = [name if kind == "win" else f"{name} of the innings", of(content)]
+    if what_if is not None:
+        change = what_if["difference"]["win"][name] if kind == "win" else what_if["difference"][kind]
+        found += [of(what_if), f"{change['mean']:+.3f} ± {change['standard_error']:.3f}"]
+    return found

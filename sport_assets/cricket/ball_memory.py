@@ -9,6 +9,7 @@ All innings of a memory are at the same ball, and nothing is forecast but the ne
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 
 import torch
@@ -28,8 +29,8 @@ class _Kept:
 
     def __init__(self, size: int, heads: int, each: int, everything: bool) -> None:
         self.everything = everything
-        self.shape = (size, heads, RECENT_BALLS, each)
-        self.key, self.value = torch.zeros(self.shape), torch.zeros(self.shape)
+        shape = (size, heads, RECENT_BALLS, each)
+        self.key, self.value = torch.zeros(shape), torch.zeros(shape)
 
     def add(self, key: Tensor, value: Tensor, number: int) -> None:
         """Of ball ``number``: [S, heads, 1, each]."""
@@ -38,6 +39,12 @@ class _Kept:
             self.key, self.value = (torch.cat([each, each.new_zeros(grown)], 2) for each in (self.key, self.value))
         place = number % self.key.shape[2]
         self.key[:, :, place], self.value[:, :, place] = key[:, :, 0], value[:, :, 0]
+
+    def taken(self, chosen: Tensor) -> _Kept:
+        """Those of some innings [S']."""
+        made = copy.copy(self)
+        made.key, made.value = self.key[chosen], self.value[chosen]
+        return made
 
     def filled(self, number: int) -> Tensor:
         """Mask [S, 1, T] of the places that hold a ball, when ``number`` balls were."""
@@ -120,8 +127,8 @@ class BallMemory:
         self.sums = [each.view(self.size, self.keys, -1)[chosen].flatten(0, 1) for each in self.sums]
         self.counts = self.counts.view(self.size, self.keys)[chosen].flatten()
         self.last = [each[chosen] for each in self.last]
-        for kept in (*self.of_balls, *self.of_queries, *([self.of_all] if self.of_all is not None else [])):
-            kept.key, kept.value = kept.key[chosen], kept.value[chosen]
+        self.of_balls, self.of_queries = ([each.taken(chosen) for each in k] for k in (self.of_balls, self.of_queries))
+        self.of_all = None if self.of_all is None else self.of_all.taken(chosen)
         self.size = len(chosen)
         self._heard = None
 

@@ -47,13 +47,12 @@ def read_model(path: Path) -> tuple[CalibratedNetwork, Shipped]:
     Raises ModelError where the file is absent, is no such model or lacks weights.
     """
     import onnx
-    from google.protobuf.message import DecodeError
 
     if not path.is_file():
         raise ModelError(f"{path} is not a file: give the model.onnx of cricket/exported_model")
     try:
         model = onnx.load(str(path))
-    except DecodeError as error:
+    except Exception as error:  # of the protobuf library, which is not ours to import
         raise ModelError(f"{path.name} is not a readable ONNX model: {error}") from error
     shipped = Shipped.from_metadata({entry.key: entry.value for entry in model.metadata_props}, path.name)
     table = shipped.entities

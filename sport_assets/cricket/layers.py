@@ -77,7 +77,7 @@ class NodeNorm(nn.Module):
 
     def forward(self, nodes: Tensor) -> Tensor:
         """[..., types, width]"""
-        return nn.functional.layer_norm(nodes, (self.width,)) * self.scale + self.shift
+        return torch.addcmul(self.shift, nn.functional.layer_norm(nodes, (self.width,)), self.scale)
 
 
 class ContextLayer(nn.Module):

@@ -1,0 +1,242 @@
+"""A match as it stands before a ball, read from a match file: what a simulation starts from.
+
+Belongs here: cutting a match file off at a ball, and what was known then: score, who plays, who may come in. Must not
+come here: what follows (``course``, ``simulate``). Nothing after the ball is looked at but the line-ups, which are
+known from the toss on.
+
+The file is Cricsheet's, and may be as short as the match so far: of ``info`` only ``teams`` must be there; players are
+known by the registry where it names them, else by their names.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from sport_assets.cricket import innings_state
+from sport_assets.cricket.cricsheet import MatchFileError, read_match
+from sport_assets.cricket.deliveries import clean_year
+from sport_assets.cricket.innings import Innings
+from sport_assets.cricket.kinds_of_deliveries import kinds_of
+from sport_assets.cricket.labels import outcome
+from sport_assets.cricket.phases import BALLS_PER_OVER, FULL_OVERS, PLAYERS
+
+NEXT = ("batter", "non_striker", "bowler")
+_PERSON = re.compile(r"[0-9a-f]{8}")
+
+
+class SituationError(ValueError):
+    """A match file or place from which nothing can be simulated; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class At:
+    """A ball: innings from 1, over and ball from 0, wides and no-balls counted."""
+
+    innings: int
+    over: int
+    ball_in_over: int
+
+    @classmethod
+    def parse(cls, text: str) -> At:
+        """Read ``1.15.3``. Raises SituationError."""
+        found = re.fullmatch(r"([12])\.(\d{1,2})\.(\d{1,2})", text)
+        if found is None:
+            raise SituationError(
+                f"at {text!r}: write innings.over.ball, as 1.15.3: innings from 1, over and ball from 0"
+            )
+        return cls(*map(int, found.groups()))
+
+    def __str__(self) -> str:
+        return f"{self.innings}.{self.over}.{self.ball_in_over}"
+
+
+@dataclass(frozen=True)
+class Situation:
+    """A match before a ball."""
+
+    match_id: str
+    day: int | None
+    """Days from 1970; None where the file says no date."""
+    venue: str
+    at: At
+    batting: str
+    bowling: str
+    overs_limit: int
+    phase: int
+    target: int
+    """Runs to win; 0 in a first innings."""
+    played: Innings
+    """The balls of this innings so far."""
+    kinds: Mapping[str, np.ndarray]
+    """Their kinds, by ``extras.COLUMNS``."""
+    next_persons: tuple[str, str, str] | None
+    """Ids of striker, batter at the other end and bowler, where the file says who they are."""
+    elevens: Mapping[str, tuple[str, ...]]
+    """Ids of each team's players, as the file lists them; maybe none."""
+    names: Mapping[str, str]
+    """Names by id."""
+
+    def id_of(self, person: str) -> str:
+        """The id of a player told by name or id."""
+        by_name = {name: each for each, name in self.names.items()}
+        return by_name.get(person, person if _PERSON.fullmatch(person) else _made_up(person))
+
+
+def read_situation(path: Path, at: At | None, label_rule: str = "batter") -> Situation:
+    """The match of a file before the ball ``at``; by default after its last delivery. Raises SituationError."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise SituationError(f"{path}: it cannot be read as a match file ({error})") from error
+    if not isinstance(content, dict) or len(content.get("info", {}).get("teams", ())) != 2:
+        raise SituationError(f"{path}: it is no match file: its info has no two teams")
+    content = _filled(content)
+    listed = {team: list(content["info"]["players"].get(team, ())) for team in content["info"]["teams"]}
+    # whether all are out is told by how many play
+    content["info"]["players"] = {
+        team: names + [f"unlisted {number}" for number in range(len(names), PLAYERS)] for team, names in listed.items()
+    }
+    dated = bool(content["info"].get("dates"))
+    content["info"].setdefault("dates", ["2000-01-01"])
+    try:
+        cut, place, persons = _cut(content, at)
+        read = read_match(path.stem, json.dumps(cut).encode())
+    except (MatchFileError, KeyError, TypeError, IndexError) as error:
+        raise SituationError(f"{path}: {error} does not fit Cricsheet's format") from error
+    clean = clean_year([read])
+    if clean.faults:
+        fault = clean.faults[0]
+        raise SituationError(f"{path}: it breaks the rule {fault['rule']} ({fault['column']} {fault['value']})")
+    rows = clean.deliveries.with_columns(outcome(label_rule))
+    every = innings_state.build(rows, clean.matches)
+    own = every.balls["second_innings"] == place.innings - 1
+    balls = {name: values[own] for name, values in every.balls.items()}
+    rows = rows.filter(pl.col("innings") == place.innings)
+    last = {name: int(values[-1]) for name, values in balls.items()}
+    info = cut["info"]
+    people = info["registry"]["people"]
+    return Situation(
+        match_id=path.stem,
+        day=last["day"] if dated else None,
+        venue=info["venue"],
+        at=place,
+        batting=every.teams[last["batting_team"]],
+        bowling=every.teams[last["bowling_team"]],
+        overs_limit=last["overs_limit"],
+        phase=last["phase"],
+        target=last["target"],
+        played=Innings(
+            every.table, {name: values[:-1] for name, values in balls.items()}, every.players, every.teams, every.venues
+        ),
+        kinds={name: values[:-1] for name, values in kinds_of(rows).items()},
+        next_persons=persons,
+        elevens={team: tuple(people[name] for name in names) for team, names in listed.items()},
+        names={each: name for name, each in people.items()},
+    )
+
+
+def _filled(content: dict[str, Any]) -> dict[str, Any]:
+    """The match file with what a simulation does not need, where it is not there, and without super overs."""
+    content = copy.deepcopy(content)
+    info = content["info"]
+    one, _ = info["teams"]
+    defaults: dict[str, Any] = {
+        "match_type": "T20", "overs": FULL_OVERS, "balls_per_over": BALLS_PER_OVER, "gender": "male",
+        "team_type": "international", "season": "", "venue": "", "outcome": {}, "players": {},
+        "toss": {"decision": "bat", "winner": one}, "registry": {},
+    }  # fmt: skip
+    for name, value in defaults.items():
+        info.setdefault(name, value)
+    content.setdefault("meta", {}).setdefault("data_version", "1.1.0")
+    content["innings"] = [each for each in content.get("innings", ()) if not each.get("super_over")]
+    people = info["registry"].setdefault("people", {})
+    told = [content["next"].get(name) for name in NEXT] if "next" in content else []
+    for name in (*(n for each in info["players"].values() for n in each), *_appearing(content), *filter(None, told)):
+        people.setdefault(name, name if _PERSON.fullmatch(name) else _made_up(name))
+    return content
+
+
+def _appearing(content: Mapping[str, Any]) -> list[str]:
+    balls = [ball for each in content["innings"] for over in each.get("overs", ()) for ball in over["deliveries"]]
+    return [ball[name] for ball in balls for name in NEXT]
+
+
+def _made_up(name: str) -> str:
+    """An id for who has none: nobody on record has it."""
+    return hashlib.sha256(name.encode()).hexdigest()[:8]
+
+
+def _cut(content: dict[str, Any], at: At | None) -> tuple[dict[str, Any], At, tuple[str, str, str] | None]:
+    """The match up to a ball and, in that ball's place, one that brings nothing; its place; and who plays it.
+
+    With that ball, whatever is known before it follows as it does for all balls.
+    """
+    played = content["innings"]
+    teams = content["info"]["teams"]
+    if not played:
+        played.append({"team": content.get("batting", teams[0]), "overs": []})
+    if at is None:
+        at = _after_last(played)
+    if at.innings == len(played) + 1 == 2:
+        first = played[0]["team"]
+        played.append({"team": teams[1] if first == teams[0] else teams[0], "overs": []})
+    if at.innings > len(played):
+        raise SituationError(f"at {at}: the match has no innings {at.innings}")
+    innings = played[at.innings - 1]
+    overs = innings.get("overs", [])
+    kept = [over for over in overs if over["over"] < at.over]
+    nothing: dict[str, Any] = {"over": at.over, "deliveries": []}
+    now = next((over for over in overs if over["over"] == at.over), nothing)
+    if len(kept) != at.over or at.ball_in_over > len(now["deliveries"]):
+        last = _after_last(played[: at.innings])
+        raise SituationError(f"at {at}: no such ball; innings {at.innings} goes up to {last}")
+    told = now["deliveries"][at.ball_in_over] if at.ball_in_over < len(now["deliveries"]) else content.get("next")
+    people = content["info"]["registry"]["people"]
+    persons = tuple(people[told[name]] for name in NEXT) if told is not None and _whole(told) else None
+    names = [told[name] for name in NEXT] if persons is not None and told is not None else _anybody(content, innings)
+    ball = {**dict(zip(NEXT, names, strict=True)), "runs": {"batter": 0, "extras": 0, "total": 0}}
+    before = {**now, "deliveries": [*now["deliveries"][: at.ball_in_over], ball]}
+    if at.over >= FULL_OVERS:  # the innings is over; the ball will not be bowled
+        kept[-1] = {**kept[-1], "deliveries": [*kept[-1]["deliveries"], ball]}
+    else:
+        kept = [*kept, before]
+    cut = {**content, "innings": [*played[: at.innings - 1], {**innings, "overs": kept}]}
+    return cut, at, (persons[0], persons[1], persons[2]) if persons is not None else None
+
+
+def _whole(told: Mapping[str, Any]) -> bool:
+    missing = [name for name in NEXT if name not in told]
+    if missing:
+        raise SituationError(f"next lacks {', '.join(missing)}: name batter, non_striker and bowler, or leave it out")
+    return True
+
+
+def _anybody(content: Mapping[str, Any], innings: Mapping[str, Any]) -> list[str]:
+    """Names of two who bat and one who bowls, for a ball of which only the place is read."""
+    people = content["info"]["registry"]["people"]
+    for name in ("one batter", "another batter", "a bowler"):
+        people.setdefault(name, _made_up(name))
+    return ["one batter", "another batter", "a bowler"]
+
+
+def _after_last(played: list[dict[str, Any]]) -> At:
+    """The place after the last delivery."""
+    overs = played[-1].get("overs", [])
+    if not overs:
+        return At(len(played), 0, 0)
+    last = overs[-1]
+    extras = [ball.get("extras", {}) for ball in last["deliveries"]]
+    legal = sum("wides" not in each and "noballs" not in each for each in extras)
+    if legal >= BALLS_PER_OVER:
+        return At(len(played), last["over"] + 1, 0)
+    return At(len(played), last["over"], len(last["deliveries"]))
