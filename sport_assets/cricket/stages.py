@@ -20,9 +20,9 @@ from sport_assets.training.reports import markdown_table, write_json
 from sport_assets.training.trials import DECISION_FILE, Finished, Study, Trial
 
 SEED = 42
-LATEST_MATCHES, MAX_EPOCHS = 600, 6
-"""By default: what fits two processor cores. Where there is a GPU, all matches and the presets' epochs."""
-WARMUP_SHARE = 1 / 6
+LATEST_MATCHES, MAX_EPOCHS = 600, 4
+"""By default: what ends within some two hours on two processor cores. With a GPU, all matches."""
+WARMUP_SHARE = 1 / 8
 """Of the epochs, so that a short training warms up as well; one epoch at most."""
 MODELS_FILE, LOSSES_FILE, REPORT_FILE = "models.parquet", "losses.parquet", "report.md"
 FIGURES = {

@@ -106,7 +106,7 @@ def test_the_schedule_stands_over_what_was_found_and_what_is_set_by_hand_over_bo
         "model.layers": 3,
         "data.latest_matches": 600,
         "training.max_epochs": 2,
-        "training.warmup_epochs": 1.0,
+        "training.warmup_epochs": 0.75,
     }
     assert stages.schedule({"latest_matches": None, "max_epochs": None}) == {}
     short = stages.schedule({"latest_matches": 5, "max_epochs": 1})
