@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from sport_assets.cricket.calibration import Calibration
 from sport_assets.cricket.network import CricketNetwork
 from sport_assets.cricket.parts import Entities
-from sport_assets.cricket.shipped import ModelError, Shipped
+from sport_assets.cricket.shipped import Shipped
+from sport_assets.training.exported import ModelError
 
 
 class CalibratedNetwork(nn.Module):

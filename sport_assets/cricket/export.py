@@ -8,7 +8,7 @@ files are written and compared is in ``sport_assets.training.export``, what is s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +27,7 @@ from sport_assets.cricket.shipped import OUTPUT, Shipped
 from sport_assets.cricket.split import Split
 from sport_assets.lineage.checks import CheckResult
 from sport_assets.lineage.models import MODEL_FILE
-from sport_assets.training.export import ParityReport, export_onnx, export_pt2, parity
-from sport_assets.training.names import PARITY
+from sport_assets.training.export import export_onnx, export_pt2, growing_batches, parity, parity_check
 
 PT2_FILE = "model.pt2"
 TOLERANCE = 1e-4
@@ -72,7 +71,8 @@ def export(
     example = inputs(source, np.arange(2) % len(source))
     export_onnx(network, example, [OUTPUT], AXES, out / MODEL_FILE, metadata, keep_names=True)
     export_pt2(network, example, AXES, out / PT2_FILE)
-    report = parity(network, out / MODEL_FILE, batches(source))
+    compared = (inputs(source, chosen) for chosen in growing_batches(len(source), PARITY_INNINGS))
+    report = parity(network, out / MODEL_FILE, compared)
     facts = {
         "parity_max_abs_error_nats": report.max_abs_error,
         "parity_batches": report.batches,
@@ -81,7 +81,7 @@ def export(
         "label_rule": shipped.label_rule,
         "onnx_bytes": (out / MODEL_FILE).stat().st_size,
     }
-    return facts, [parity_check(report)]
+    return facts, [parity_check(report, TOLERANCE, "nats", "real innings")]
 
 
 def label_rule(innings: Innings) -> str:
@@ -96,27 +96,3 @@ def inputs(source: TorchInnings, chosen: np.ndarray) -> dict[str, Tensor]:
     """The network's inputs for some innings, by name and in order."""
     batch = source.batch(chosen)
     return {name: batch[name] for name in INPUTS}
-
-
-def batches(source: TorchInnings) -> Iterator[dict[str, Tensor]]:
-    """Up to PARITY_INNINGS innings, spread over all: one alone, then batches of growing size."""
-    chosen = np.unique(np.linspace(0, len(source) - 1, PARITY_INNINGS).round().astype(np.int64))
-    start, size = 0, 1
-    while start < len(chosen):
-        yield inputs(source, chosen[start : start + size])
-        start, size = start + size, 2 * size
-
-
-def parity_check(report: ParityReport) -> CheckResult:
-    """Whether the exported model says what the trained one says."""
-    passed = report.within(TOLERANCE)
-    return CheckResult(
-        name=PARITY,
-        passed=passed,
-        description=f"On real innings, log-probabilities of model.onnx and the trained model differ by at most "
-        f"{TOLERANCE} nats.",
-        failed=0 if passed else 1,
-        checked=report.batches,
-        rules={} if passed else {"differs": 1},
-        metadata={"max_abs_error_nats": report.max_abs_error, "tolerance_nats": TOLERANCE, "values": report.values},
-    )

@@ -23,8 +23,9 @@ from sport_assets.cricket.features import table
 from sport_assets.cricket.history import Situations
 from sport_assets.cricket.innings import Innings
 from sport_assets.cricket.labels import OUTCOMES, outcome
-from sport_assets.cricket.shipped import OUTPUT, ModelError, Shipped
+from sport_assets.cricket.shipped import OUTPUT, Shipped
 from sport_assets.lineage.durable import write_durably
+from sport_assets.training.exported import PredictionError, open_session
 
 BATCH_INNINGS = 16
 COLUMNS = ("match_id", "innings", "over", "ball_in_over", *(f"p_{name}" for name in OUTCOMES))
@@ -33,10 +34,6 @@ KNOWN_SHARE = 0.5
 _CONFLICT = "conflicting_files"
 
 log = logging.getLogger(__name__)
-
-
-class PredictionError(ValueError):
-    """Input that cannot be predicted; the message says which and what to do."""
 
 
 @dataclass(frozen=True)
@@ -95,17 +92,7 @@ def open_model(path: Path) -> tuple[Any, Shipped]:
 
     Raises ModelError where the file is absent, is no such model, or was exported for another layout.
     """
-    import onnxruntime
-
-    if not path.is_file():
-        raise ModelError(f"{path} is not a file: give the model.onnx of cricket/exported_model")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.log_severity_level = 3
-    try:
-        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:
-        raise ModelError(f"{path.name} is not a readable ONNX model: {error}") from error
+    session = open_session(path, "cricket/exported_model")
     return session, Shipped.from_metadata(session.get_modelmeta().custom_metadata_map, path.name)
 
 

@@ -23,9 +23,9 @@ from sport_assets.cricket.labels import LABEL_RULES, OUTCOMES
 from sport_assets.cricket.nodes import NODE_FEATURES
 from sport_assets.cricket.phases import PHASES
 from sport_assets.cricket.settings import ModelSettings
+from sport_assets.training.exported import METADATA_KEY, check_origin, shipped
 
 LINE = "cricket"
-METADATA_KEY = "sport_assets"
 OUTPUT = "log_probability"
 UNITS = {
     "runs": "runs",
@@ -34,14 +34,11 @@ UNITS = {
 }
 
 
-class ModelError(ValueError):
-    """A model that cannot be used here; the message says why and what to do."""
-
-
 def layout() -> dict[str, Any]:
     """What a model must have been exported for, to be fed by this version of the code."""
     return {
         "version": LAYOUT_VERSION,
+        "outcomes": list(OUTCOMES),
         "nodes": {node: list(names) for node, names in NODE_FEATURES.items()},
         "ids": list(ID_COLUMNS),
         "persons": list(PERSONS),
@@ -74,7 +71,6 @@ class Shipped:
             **more,
             "line": LINE,
             "layout": layout(),
-            "outcomes": list(OUTCOMES),
             "label_rule": self.label_rule,
             "label_rule_text": LABEL_RULES[self.label_rule],
             "settings": self.settings.model_dump(mode="json"),
@@ -89,17 +85,8 @@ class Shipped:
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, str], name: str) -> Shipped:
         """Read what ``to_metadata`` gave. Raises ModelError for a model of another line or another layout."""
-        text = metadata.get(METADATA_KEY)
-        content = json.loads(text) if text else {}
-        if content.get("line") != LINE:
-            raise ModelError(
-                f"{name} is not a model of the cricket line: give the model.onnx of cricket/exported_model"
-            )
-        if content.get("layout") != layout() or content.get("outcomes") != list(OUTCOMES):
-            raise ModelError(
-                f"{name} was exported for other features than this version of the code makes: export it again with "
-                "`sport-assets build cricket/exported_model`"
-            )
+        content = shipped(metadata)
+        check_origin(content, name, LINE, layout())
         scale, shift = content["calibration"]["scale"], content["calibration"]["shift"]
         return cls(
             ModelSettings.model_validate(content["settings"]),

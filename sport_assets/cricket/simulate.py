@@ -23,7 +23,7 @@ import torch
 from sport_assets.cricket.calibrated_network import CalibratedNetwork, read_model
 from sport_assets.cricket.course import ALL_OUT
 from sport_assets.cricket.lineup import IdRows, Lineup, attack, batting_order, history_tables
-from sport_assets.cricket.shipped import ModelError, Shipped
+from sport_assets.cricket.shipped import Shipped
 from sport_assets.cricket.simulation import (
     AT_ONCE,
     InPlay,
@@ -36,6 +36,7 @@ from sport_assets.cricket.simulation import (
     worm_of,
 )
 from sport_assets.cricket.situation import At, Situation, read_situation
+from sport_assets.training.exported import ModelError
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 DRAWN = 3

@@ -7,7 +7,7 @@ written and compared is in `sport_assets.training.export`; prediction with them 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,11 @@ from torch import Tensor
 from sport_assets.lineage.checks import CheckResult
 from sport_assets.lineage.models import MODEL_FILE
 from sport_assets.nfl.models import INPUTS, as_tensors, load, plays_of, tensors_path
-from sport_assets.nfl.predict import METADATA_KEY, layout
+from sport_assets.nfl.predict import layout
 from sport_assets.nfl.split import Split
 from sport_assets.nfl.tensors import PlayTensors
-from sport_assets.training.export import ParityReport, export_onnx, export_pt2, parity
-from sport_assets.training.names import PARITY
+from sport_assets.training.export import export_onnx, export_pt2, growing_batches, parity, parity_check
+from sport_assets.training.exported import METADATA_KEY
 
 PT2_FILE = "model.pt2"
 OUTPUTS = {
@@ -73,44 +73,18 @@ def export(
     metadata = {METADATA_KEY: json.dumps(about, sort_keys=True)}
     export_onnx(network, example, network.outputs, AXES, out / MODEL_FILE, metadata)
     export_pt2(network, example, AXES, out / PT2_FILE)
-    report = parity(network, out / MODEL_FILE, batches(test))
+    compared = (inputs(test, chosen) for chosen in growing_batches(len(test), PARITY_PLAYS))
+    report = parity(network, out / MODEL_FILE, compared)
     facts = {
         "parity_max_abs_error_yards": report.max_abs_error,
         "parity_batches": report.batches,
         "parameters": about["parameters"],
         "onnx_bytes": (out / MODEL_FILE).stat().st_size,
     }
-    return facts, [parity_check(report)]
+    return facts, [parity_check(report, TOLERANCE_YARDS, "yards", "real plays")]
 
 
 def inputs(tensors: PlayTensors, plays: np.ndarray) -> dict[str, Tensor]:
     """The network's inputs for some plays, by name and in order."""
     batch = as_tensors(dict(tensors.pad(plays)))
     return {name: batch[name] for name in INPUTS}
-
-
-def batches(tensors: PlayTensors) -> Iterator[dict[str, Tensor]]:
-    """Up to PARITY_PLAYS plays, spread over all: one alone, then batches of growing size."""
-    chosen = np.unique(np.linspace(0, len(tensors) - 1, PARITY_PLAYS).round().astype(np.int64))
-    start, size = 0, 1
-    while start < len(chosen):
-        yield inputs(tensors, chosen[start : start + size])
-        start, size = start + size, 2 * size
-
-
-def parity_check(report: ParityReport) -> CheckResult:
-    """Whether the exported model says what the trained one says."""
-    passed = report.within(TOLERANCE_YARDS)
-    return CheckResult(
-        name=PARITY,
-        passed=passed,
-        description=f"On real plays, model.onnx and the trained model differ by at most {TOLERANCE_YARDS} yards.",
-        failed=0 if passed else 1,
-        checked=report.batches,
-        rules={} if passed else {"differs": 1},
-        metadata={
-            "max_abs_error_yards": report.max_abs_error,
-            "tolerance_yards": TOLERANCE_YARDS,
-            "values": report.values,
-        },
-    )

@@ -6,7 +6,6 @@ and `context`, arrays in `features`; training code must not be imported here, no
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -30,8 +29,8 @@ from sport_assets.nfl.tensors import (
     PlayTensors,
 )
 from sport_assets.nfl.weeks import SUPPLEMENTARY, plain_or_gzip
+from sport_assets.training.exported import PredictionError, check_origin, open_session, shipped
 
-METADATA_KEY = "sport_assets"
 BATCH_PLAYS = 64
 COLUMNS = ("game_id", "play_id", "nfl_id", "frame_id", "x", "y")
 MODE_COLUMNS = (*COLUMNS[:4], "mode", "probability", "x", "y", "sigma_x", "sigma_y")
@@ -40,10 +39,6 @@ MODE_OUTPUTS = ("modes", "mode_probability", "mode_scale")
 COVERAGE_OUTPUT = "man_probability"
 
 log = logging.getLogger(__name__)
-
-
-class PredictionError(ValueError):
-    """Input or model that cannot be predicted with; the message says which and what to do."""
 
 
 @dataclass(frozen=True)
@@ -136,13 +131,6 @@ def write_all(writes: Mapping[Path, Callable[[Path], Any]]) -> None:
                 path.unlink(missing_ok=True)
 
 
-def about(session: Any) -> dict[str, Any]:
-    """What a model says of itself: `sport_assets` in its metadata; empty where it is none of ours."""
-    text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
-    found: dict[str, Any] = json.loads(text) if text else {}
-    return found
-
-
 def _wanted_outputs(session: Any, model: Path, *, modes: bool, coverage: bool) -> list[str]:
     """The outputs to ask a model for. Raises PredictionError for one that it does not have."""
     present = {entry.name for entry in session.get_outputs()}
@@ -155,7 +143,7 @@ def _wanted_outputs(session: Any, model: Path, *, modes: bool, coverage: bool) -
             )
         wanted += MODE_OUTPUTS
     if coverage:
-        if not about(session).get("coverage_labels"):
+        if not shipped(session.get_modelmeta().custom_metadata_map).get("coverage_labels"):
             raise PredictionError(
                 f"{model.name} was trained on no play whose coverage is labelled and says nothing of it: leave out "
                 "--coverage, or train on weeks whose supplementary file has team_coverage_man_zone"
@@ -169,26 +157,10 @@ def _wanted_outputs(session: Any, model: Path, *, modes: bool, coverage: bool) -
 def open_model(path: Path) -> Any:
     """An ONNX Runtime session of an exported trajectory model, on one CPU thread.
 
-    Raises PredictionError where the file is absent, is no such model, or was exported for another layout.
+    Raises ModelError where the file is absent, is no such model, or was exported for another layout.
     """
-    import onnxruntime
-
-    if not path.is_file():
-        raise PredictionError(f"{path} is not a file: give the model.onnx of nfl/exported_model")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.log_severity_level = 3
-    try:
-        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:
-        raise PredictionError(f"{path.name} is not a readable ONNX model: {error}") from error
-    said = about(session)
-    if said.get("line") != "nfl":
-        raise PredictionError(f"{path.name} is not a model of the nfl line: export one with nfl/exported_model")
-    if said.get("layout") != layout():
-        raise PredictionError(
-            f"{path.name} was exported for other features than this version of the code makes: export it again"
-        )
+    session = open_session(path, "nfl/exported_model")
+    check_origin(shipped(session.get_modelmeta().custom_metadata_map), path.name, "nfl", layout())
     return session
 
 

@@ -11,7 +11,7 @@ import logging
 import math
 import tempfile
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from sport_assets.lineage.checks import CheckResult
 from sport_assets.lineage.durable import write_durably
 from sport_assets.training.errors import BadSpecError
+from sport_assets.training.exported import open_session
+from sport_assets.training.names import PARITY
 
 
 @dataclass(frozen=True)
@@ -138,12 +141,7 @@ def parity(
 
     A NaN or infinity on one side only, and an output of another shape, count as an infinite error.
     """
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.log_severity_level = 3  # it warns of what it does not fold
-    session = onnxruntime.InferenceSession(str(onnx_path), options, providers=["CPUExecutionProvider"])
+    session = open_session(onnx_path, "an export")
     names = [output.name for output in session.get_outputs()]
     wanted = {value.name for value in session.get_inputs()}
     errors = dict.fromkeys(names, 0.0)
@@ -164,6 +162,33 @@ def parity(
     finally:
         eager.train(mode)
     return ParityReport(max(errors.values(), default=math.inf), errors, count, values)
+
+
+def growing_batches(samples: int, most: int) -> Iterator[np.ndarray]:
+    """Numbers of up to `most` samples, spread over all: one alone, then batches of growing size."""
+    chosen = np.unique(np.linspace(0, samples - 1, most).round().astype(np.int64))
+    start, size = 0, 1
+    while start < len(chosen):
+        yield chosen[start : start + size]
+        start, size = start + size, 2 * size
+
+
+def parity_check(report: ParityReport, tolerance: float, unit: str, on: str) -> CheckResult:
+    """The check of every export: whether the file says what the trained model says, `on` what it was compared."""
+    passed = report.within(tolerance)
+    return CheckResult(
+        name=PARITY,
+        passed=passed,
+        description=f"On {on}, model.onnx and the trained model differ by at most {tolerance} {unit}.",
+        failed=0 if passed else 1,
+        checked=report.batches,
+        rules={} if passed else {"differs": 1},
+        metadata={
+            f"max_abs_error_{unit}": report.max_abs_error,
+            f"tolerance_{unit}": tolerance,
+            "values": report.values,
+        },
+    )
 
 
 def _outputs(value: Any, names: Sequence[str]) -> list[np.ndarray]:

@@ -16,8 +16,9 @@ from sport_assets.cricket.calibration import CALIBRATION_FILE, Calibration
 from sport_assets.cricket.features import table
 from sport_assets.cricket.labels import OUTCOMES
 from sport_assets.cricket.player_history import read_past
-from sport_assets.cricket.shipped import METADATA_KEY, ModelError, Shipped
-from sport_assets.training.export import ParityReport, read_metadata
+from sport_assets.cricket.shipped import Shipped
+from sport_assets.training.export import ParityReport, parity_check, read_metadata
+from sport_assets.training.exported import METADATA_KEY, ModelError
 from sport_assets_tests.cricket.model_files import chain, innings_of
 
 
@@ -113,9 +114,9 @@ def test_the_rule_of_the_labels_is_seen() -> None:
 
 
 def test_a_difference_fails_the_check() -> None:
-    check = export.parity_check(ParityReport(0.01, {"log_probability": 0.01}, 3, 600))
+    check = parity_check(ParityReport(0.01, {"log_probability": 0.01}, 3, 600), export.TOLERANCE, "nats", "innings")
     assert not check.passed and check.failed == 1
-    assert not export.parity_check(ParityReport(0.0, {}, 0, 0)).passed
+    assert not parity_check(ParityReport(0.0, {}, 0, 0), 1.0, "nats", "innings").passed
 
 
 def test_calibration_is_read_back(tmp_path: Path) -> None:

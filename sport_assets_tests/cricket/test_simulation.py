@@ -19,10 +19,10 @@ from sport_assets.cricket.features import table
 from sport_assets.cricket.lineup import IdRows, history_tables
 from sport_assets.cricket.models import INPUTS
 from sport_assets.cricket.settings import MAIN_VARIANTS
-from sport_assets.cricket.shipped import ModelError
 from sport_assets.cricket.simulate import Result, run
 from sport_assets.cricket.simulation import InPlay, Model, Scene, next_persons, taken_up
 from sport_assets.cricket.situation import At, Situation, read_situation
+from sport_assets.training.exported import ModelError
 from sport_assets_tests.cricket.match_files import IDS, ball, innings, match, write
 from sport_assets_tests.cricket.ready_models import Ready, ready
 

@@ -9,7 +9,7 @@ from sport_assets.nfl import export, models, predict
 from sport_assets.nfl.settings import ModelSettings
 from sport_assets.nfl.tensors import PlayTensors
 from sport_assets.training.checkpoints import save_weights
-from sport_assets.training.export import ParityReport, read_metadata
+from sport_assets.training.export import ParityReport, parity_check, read_metadata
 from sport_assets_tests.nfl.conftest import Chain
 from sport_assets_tests.nfl.example import plays
 
@@ -69,6 +69,6 @@ def test_every_output_of_a_mixture_is_exported_and_equal(chain: Chain, tmp_path:
 
 
 def test_a_difference_fails_the_check() -> None:
-    check = export.parity_check(ParityReport(0.01, {"positions": 0.01}, 3, 600))
+    check = parity_check(ParityReport(0.01, {"positions": 0.01}, 3, 600), export.TOLERANCE_YARDS, "yards", "plays")
     assert not check.passed and check.failed == 1
-    assert not export.parity_check(ParityReport(0.0, {}, 0, 0)).passed
+    assert not parity_check(ParityReport(0.0, {}, 0, 0), 1.0, "yards", "plays").passed
