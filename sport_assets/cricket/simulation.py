@@ -100,7 +100,7 @@ class InPlay:
     def many(self, size: int) -> InPlay:
         """So many courses that go on from this one; this one stays as it is."""
         made = copy.copy(self)
-        made.course, made.memory = copy.copy(self.course), copy.copy(self.memory)
+        made.course = copy.copy(self.course)
         made.counts = made.course.counts = copy.copy(self.counts)
         made.take(np.zeros(size, np.int64))
         return made
@@ -108,7 +108,7 @@ class InPlay:
     def take(self, chosen: np.ndarray) -> None:
         """Go on with some courses alone [S']; one may be taken many times."""
         self.course.take(chosen)
-        self.memory.take(torch.from_numpy(chosen))
+        self.memory = self.memory.taken(torch.from_numpy(chosen))
 
     def _ids_and_place(self, before: Columns, persons: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
         place = np.column_stack([before["over"], before["phase"], np.full(len(persons), self.scene.lineup.innings)])
