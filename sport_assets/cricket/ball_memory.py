@@ -122,15 +122,17 @@ class BallMemory:
         self.number += 1
         self._heard = None
 
-    def take(self, chosen: Tensor) -> None:
-        """Go on with some innings alone, in the order of their numbers [S']; one may be taken many times."""
-        self.sums = [each.view(self.size, self.keys, -1)[chosen].flatten(0, 1) for each in self.sums]
-        self.counts = self.counts.view(self.size, self.keys)[chosen].flatten()
-        self.last = [each[chosen] for each in self.last]
-        self.of_balls, self.of_queries = ([each.taken(chosen) for each in k] for k in (self.of_balls, self.of_queries))
-        self.of_all = None if self.of_all is None else self.of_all.taken(chosen)
-        self.size = len(chosen)
-        self._heard = None
+    def taken(self, chosen: Tensor) -> BallMemory:
+        """That of some innings alone, in the order of their numbers [S']; one may be taken many times."""
+        made = copy.copy(self)
+        made.sums = [each.view(self.size, self.keys, -1)[chosen].flatten(0, 1) for each in self.sums]
+        made.counts = self.counts.view(self.size, self.keys)[chosen].flatten()
+        made.last = [each[chosen] for each in self.last]
+        made.of_balls, made.of_queries = ([each.taken(chosen) for each in k] for k in (self.of_balls, self.of_queries))
+        made.of_all = None if self.of_all is None else self.of_all.taken(chosen)
+        made.size = len(chosen)
+        made._heard = None
+        return made
 
     def _rows(self, place: Tensor, persons: Tensor) -> Rows:
         mask = torch.ones(len(place), 1, dtype=torch.bool)

@@ -1,4 +1,4 @@
-"""The network with its calibration: what is exported, and what a simulation builds again from an exported file.
+"""The networks with their calibration: what is exported, and what a simulation builds again from an exported file.
 
 Belongs here: log-probabilities from log odds, and the way back from an ONNX file's weights. Must not come here: the
 training module, Lightning.
@@ -13,19 +13,19 @@ import torch
 from torch import Tensor, nn
 
 from sport_assets.cricket.calibration import Calibration
-from sport_assets.cricket.network import CricketNetwork
+from sport_assets.cricket.ensemble import Ensemble
 from sport_assets.cricket.parts import Entities
 from sport_assets.cricket.shipped import Shipped
 from sport_assets.training.exported import ModelError
 
 
 class CalibratedNetwork(nn.Module):
-    """A network with its calibration: inputs as `CricketNetwork.forward`, log-probabilities [B, T, 7]."""
+    """Networks with their calibration: inputs as `CricketNetwork.forward`, log-probabilities [B, T, 7]."""
 
     scale: Tensor
     shift: Tensor
 
-    def __init__(self, network: CricketNetwork, calibration: Calibration) -> None:
+    def __init__(self, network: Ensemble, calibration: Calibration) -> None:
         super().__init__()
         self.network = network
         for name in ("scale", "shift"):
@@ -38,7 +38,7 @@ class CalibratedNetwork(nn.Module):
         return self.calibrated(self.network(features, ball, ids, persons, place, mask))
 
     def calibrated(self, logits: Tensor) -> Tensor:
-        """Log-probabilities [..., 7] of the network's log odds [..., 7]."""
+        """Log-probabilities [..., 7] of the log odds [..., 7] of the members together."""
         return (logits * self.scale + self.shift).log_softmax(-1)
 
 
@@ -58,7 +58,7 @@ def read_model(path: Path) -> tuple[CalibratedNetwork, Shipped]:
     shipped = Shipped.from_metadata({entry.key: entry.value for entry in model.metadata_props}, path.name)
     table = shipped.entities
     sizes = Entities(len(table.venues), len(table.teams), len(table.players))
-    made = CalibratedNetwork(CricketNetwork(shipped.settings, sizes), shipped.calibration)
+    made = CalibratedNetwork(Ensemble(shipped.settings, sizes), shipped.calibration)
     wanted = made.state_dict()
     weights = {each.name: each for each in model.graph.initializer if each.name in wanted}
     missing = sorted(set(wanted) - set(weights))

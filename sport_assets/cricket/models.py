@@ -20,10 +20,10 @@ from torch import Tensor
 from torch.nn.functional import nll_loss
 
 from sport_assets.cricket.batches import EntityTable, InningsSource
+from sport_assets.cricket.ensemble import Ensemble
 from sport_assets.cricket.features import table
 from sport_assets.cricket.innings import NO_OUTCOME, Innings
 from sport_assets.cricket.labels import OUTCOMES
-from sport_assets.cricket.network import CricketNetwork
 from sport_assets.cricket.parts import Entities
 from sport_assets.cricket.player_history import read_past
 from sport_assets.cricket.settings import DataSettings, ModelSettings
@@ -59,7 +59,7 @@ class TorchInnings:
 
 
 class OutcomeModule(pl.LightningModule):
-    """Training and validation of a `CricketNetwork`.
+    """Training and validation of an `Ensemble`: each member learns from its own loss, all are validated as one.
 
     Logs train_loss, and over all validation balls, however they are cut into batches or ranks: val_log_loss (nats a
     ball, unweighted whatever the loss), val_accuracy and val_macro_f1.
@@ -72,7 +72,7 @@ class OutcomeModule(pl.LightningModule):
         super().__init__()
         self.settings, self.entities = settings, entities
         sizes = Entities(len(entities.venues), len(entities.teams), len(entities.players))
-        self.network = CricketNetwork(settings, sizes)
+        self.network = Ensemble(settings, sizes)
         # part of the weights, so that whoever has them knows whose rows they are
         names = np.frombuffer(entities.to_bytes(), dtype=np.uint8).copy()
         self.register_buffer("entity_names", torch.from_numpy(names))
@@ -95,14 +95,17 @@ class OutcomeModule(pl.LightningModule):
         return logits
 
     def training_step(self, batch: TorchBatch, batch_idx: int) -> Tensor:
-        """The loss a ball of one batch."""
-        outcome = batch["outcome"].flatten()
-        log_probability = self(batch).flatten(0, 1).log_softmax(-1)
-        if self.settings.loss == "focal":
-            log_probability = log_probability * (1.0 - log_probability.exp()).pow(self.settings.focal_gamma)
-        loss = nll_loss(log_probability, outcome, self.class_weights, ignore_index=NO_OUTCOME)
+        """The loss a ball of one batch, averaged over the members."""
+        said = self.network.forecasts(*(batch[name] for name in INPUTS))
+        loss = torch.stack([self._loss(each, batch["outcome"]) for each in said]).mean()
         self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(batch["mask"]), sync_dist=True)
         return loss
+
+    def _loss(self, logits: Tensor, outcome: Tensor) -> Tensor:
+        log_probability = logits.flatten(0, 1).log_softmax(-1)
+        if self.settings.loss == "focal":
+            log_probability = log_probability * (1.0 - log_probability.exp()).pow(self.settings.focal_gamma)
+        return nll_loss(log_probability, outcome.flatten(), self.class_weights, ignore_index=NO_OUTCOME)
 
     def on_validation_epoch_start(self) -> None:
         """Forget the sums of the last validation."""

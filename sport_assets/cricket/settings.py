@@ -58,6 +58,12 @@ class ModelSettings(BaseModel):
     shortcut: bool = Field(
         default=True, description="base rates and a linear map of all features straight to the outcomes"
     )
+    members: int = Field(
+        default=1,
+        ge=1,
+        le=8,
+        description="networks trained side by side from different weights, whose probabilities are averaged",
+    )
     loss: Literal["cross_entropy", "focal"] = "cross_entropy"
     focal_gamma: float = Field(default=2.0, ge=0.0, allow_inf_nan=False, description="only with loss=focal")
     class_weights: Literal["none", "balanced"] = Field(

@@ -17,6 +17,7 @@ import torch
 from sport_assets.cricket.ball_memory import BallMemory
 from sport_assets.cricket.calibrated_network import CalibratedNetwork
 from sport_assets.cricket.course import Course
+from sport_assets.cricket.ensemble import averaged
 from sport_assets.cricket.extras import Extras
 from sport_assets.cricket.features import results, table
 from sport_assets.cricket.innings import INNINGS_TYPES, NO_OUTCOME, Innings
@@ -78,7 +79,7 @@ class InPlay:
         self.counts = Counts(size, batters, bowlers, overs_limit=lineup.overs_limit, second=second)
         self.counts.now["target"] = targets.astype(np.int64)
         self.course = Course(self.counts, lineup.attack, lineup.first_phase, targets)
-        self.memory = BallMemory(model.network.network, size, batters, bowlers)
+        self.memories = [BallMemory(each, size, batters, bowlers) for each in model.network.network.networks]
 
     def log_probabilities(self) -> torch.Tensor:
         """Of the outcomes of the next ball [S, 7]. Who plays it must have been told (``Course.face``)."""
@@ -87,7 +88,8 @@ class InPlay:
         rates = self.scene.history.of(before["over"], before["wickets"], persons)
         features = torch.from_numpy(table(_container(before), history=rates))
         ids, place = self._ids_and_place(before, persons)
-        return self.model.network.calibrated(self.memory.decide(features, ids, place, torch.from_numpy(persons)))
+        known = (features, ids, place, torch.from_numpy(persons))
+        return self.model.network.calibrated(averaged([each.decide(*known) for each in self.memories]))
 
     def add(self, kind: Mapping[str, np.ndarray]) -> None:
         """Count the next ball, whose kind is told (``extras.COLUMNS``), and remember it."""
@@ -95,12 +97,14 @@ class InPlay:
         after = self.counts.advance(kind)
         ball = torch.from_numpy(results(_container({**before, **after})))
         persons = self._persons(before)
-        self.memory.extend(ball, *self._ids_and_place(before, persons), torch.from_numpy(persons))
+        bowled = (ball, *self._ids_and_place(before, persons), torch.from_numpy(persons))
+        for memory in self.memories:
+            memory.extend(*bowled)
 
     def many(self, size: int) -> InPlay:
         """So many courses that go on from this one; this one stays as it is."""
         made = copy.copy(self)
-        made.course, made.memory = copy.copy(self.course), copy.copy(self.memory)
+        made.course = copy.copy(self.course)
         made.counts = made.course.counts = copy.copy(self.counts)
         made.take(np.zeros(size, np.int64))
         return made
@@ -108,7 +112,7 @@ class InPlay:
     def take(self, chosen: np.ndarray) -> None:
         """Go on with some courses alone [S']; one may be taken many times."""
         self.course.take(chosen)
-        self.memory.take(torch.from_numpy(chosen))
+        self.memories = [each.taken(torch.from_numpy(chosen)) for each in self.memories]
 
     def _ids_and_place(self, before: Columns, persons: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
         place = np.column_stack([before["over"], before["phase"], np.full(len(persons), self.scene.lineup.innings)])

@@ -23,12 +23,12 @@ from sport_assets.cricket.batches import EntityTable
 from sport_assets.cricket.calibrated_network import CalibratedNetwork
 from sport_assets.cricket.calibration import Calibration
 from sport_assets.cricket.deliveries import clean_year, read_year
+from sport_assets.cricket.ensemble import Ensemble
 from sport_assets.cricket.extras import Extras
 from sport_assets.cricket.history import Situations
 from sport_assets.cricket.innings import Innings
 from sport_assets.cricket.innings_state import build
 from sport_assets.cricket.labels import outcome
-from sport_assets.cricket.network import CricketNetwork
 from sport_assets.cricket.parts import Entities
 from sport_assets.cricket.settings import VARIANTS, ModelSettings, resolve
 from sport_assets.cricket.shipped import Shipped
@@ -64,7 +64,7 @@ def model(variant: str, hidden: int, layers: int, innings: Innings) -> tuple[Cal
     settings = ModelSettings.model_validate(made["model"])
     table = EntityTable.of(innings)
     torch.manual_seed(0)
-    network = CricketNetwork(settings, Entities(len(table.venues), len(table.teams), len(table.players)))
+    network = Ensemble(settings, Entities(len(table.venues), len(table.teams), len(table.players)))
     calibration = Calibration(np.ones(7), np.zeros(7))
     shipped = Shipped(settings, table, Situations.of(innings), calibration, Extras.learn(innings), "batter")
     return CalibratedNetwork(network, calibration).eval(), shipped

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from sport_assets.cricket.ensemble import Ensemble
 from sport_assets.cricket.labels import OUTCOMES
 from sport_assets.cricket.network import CricketNetwork
 from sport_assets.cricket.nodes import FEATURES, NODE_FEATURES, RESULT_NODE
@@ -30,12 +31,25 @@ def network(variant: str, seed: int = 0, **changes: object) -> CricketNetwork:
     """A network of a variant in eval mode, with no weight left at zero."""
     torch.manual_seed(seed)
     made = CricketNetwork(settings(variant, **changes), ENTITIES).eval()
+    _enliven(made)
+    return made
+
+
+def ensemble(variant: str, seed: int = 0, **changes: object) -> Ensemble:
+    """Networks of a variant as one, made as `network` makes one of them."""
+    torch.manual_seed(seed)
+    made = Ensemble(settings(variant, **changes), ENTITIES).eval()
+    for each in made.networks:
+        _enliven(each)
+    return made
+
+
+def _enliven(made: CricketNetwork) -> None:
     with torch.no_grad():
         for weight in made.parameters():
             weight.add_(0.05 * torch.randn_like(weight))
         made.feature_mean.normal_()
         made.feature_scale.uniform_(0.5, 2.0)
-    return made
 
 
 def innings(lengths: list[int], seed: int = 0, padded_to: int | None = None) -> dict[str, Tensor]:
@@ -69,8 +83,8 @@ def innings(lengths: list[int], seed: int = 0, padded_to: int | None = None) -> 
     }
 
 
-def logits(made: CricketNetwork, batch: dict[str, Tensor]) -> Tensor:
-    """What a network says of a batch."""
+def logits(made: nn.Module, batch: dict[str, Tensor]) -> Tensor:
+    """What a network, or several as one, says of a batch."""
     with torch.no_grad():
         found: Tensor = made(*(batch[name] for name in INPUTS))
     return found

@@ -63,9 +63,13 @@ def innings_of(chain: Chain) -> Innings:
     return Innings.join([Innings.load(folder) for _, folder in sorted(chain.samples.items())])
 
 
-@lru_cache(maxsize=8)
-def chain(variant: str = "full", steps: int = 0, layers: int = 2, hidden_dim: int = 16) -> Chain:
+def chain(variant: str = "full", steps: int = 0, layers: int = 2, hidden_dim: int = 16, members: int = 1) -> Chain:
     """A model of generated matches of two years, made once a process; trained for some steps of 8 innings."""
+    return _chain(variant, steps, layers, hidden_dim, members)  # however it is asked for
+
+
+@lru_cache(maxsize=8)
+def _chain(variant: str, steps: int, layers: int, hidden_dim: int, members: int) -> Chain:
     folder = Path(tempfile.mkdtemp(prefix="cricket-model-"))
     for name in ("checkpoint", "evaluation", "history"):
         (folder / name).mkdir()
@@ -84,7 +88,7 @@ def chain(variant: str = "full", steps: int = 0, layers: int = 2, hidden_dim: in
     player_history.write_history(samples, folder / "history")
     random = np.random.default_rng(0)
     Calibration(random.uniform(0.8, 1.1, 7), random.normal(0, 0.1, 7)).save(folder / "evaluation" / CALIBRATION_FILE)
-    module = _module(made, set(split.train), variant, steps, layers=layers, hidden_dim=hidden_dim)
+    module = _module(made, set(split.train), variant, steps, layers=layers, hidden_dim=hidden_dim, members=members)
     save_weights(module, folder / "checkpoint" / WEIGHTS)
     content = {"model": module.settings.model_dump(mode="json")}
     (folder / "checkpoint" / "settings.json").write_text(json.dumps(content))

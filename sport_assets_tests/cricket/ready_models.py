@@ -40,14 +40,18 @@ def matches() -> tuple[Innings, Path]:
     return innings_state.build(*several_matches.tables(raw, matches=60, seed=5)), raw
 
 
-@lru_cache(maxsize=8)
-def ready(variant: str = "full", steps: int = 0) -> Ready:
+def ready(variant: str = "full", steps: int = 0, members: int = 1) -> Ready:
     """Made once a process; trained for some steps of 16 innings."""
+    return _ready(variant, steps, members)  # however it is asked for
+
+
+@lru_cache(maxsize=8)
+def _ready(variant: str, steps: int, members: int) -> Ready:
     made, raw = matches()
     torch.manual_seed(0)
     entities = EntityTable.of(made)
     source = InningsSource(made, table(made), entities)
-    module = OutcomeModule(settings(variant, layers=2, dropout=0.0), entities)
+    module = OutcomeModule(settings(variant, layers=2, dropout=0.0, members=members), entities)
     module.learn_scales(source)
     with torch.no_grad():
         for weight in module.network.parameters() if not steps else ():

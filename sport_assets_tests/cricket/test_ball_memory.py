@@ -53,8 +53,10 @@ def test_some_go_on_alone_and_one_becomes_many() -> None:
     with torch.no_grad():
         for ball in range(40):
             add(memory, at(batch, ball))
-        memory.take(chosen)
+        every, memory = memory, memory.taken(chosen)
         for ball in range(40, 60):
             one = {name: value[chosen] for name, value in at(batch, ball).items()}
             torch.testing.assert_close(said(memory, one), whole[chosen, ball], atol=1e-5, rtol=1e-5)
             add(memory, one)
+        # those that they were taken from are still before that ball
+        torch.testing.assert_close(said(every, at(batch, 40)), whole[:, 40], atol=1e-5, rtol=1e-5)

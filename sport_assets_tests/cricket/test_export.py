@@ -22,16 +22,16 @@ from sport_assets.training.exported import METADATA_KEY, ModelError
 from sport_assets_tests.cricket.model_files import chain, innings_of
 
 
-def source(variant: str = "full") -> models.TorchInnings:
-    found = chain(variant)
+def source(variant: str = "full", members: int = 1) -> models.TorchInnings:
+    found = chain(variant, members=members)
     made = innings_of(found)
     entities = models.load(found.checkpoint).entities
     return models.TorchInnings(InningsSource(made, table(made, read_past(found.player_history)), entities))
 
 
-@pytest.mark.parametrize("variant", ["full", "pooling"])
-def test_onnx_is_the_trained_model_calibrated(variant: str) -> None:
-    found, innings = chain(variant), source(variant)
+@pytest.mark.parametrize(("variant", "members"), [("full", 1), ("pooling", 1), ("full", 2)])
+def test_onnx_is_the_trained_model_calibrated(variant: str, members: int) -> None:
+    found, innings = chain(variant, members=members), source(variant, members)
     session, shipped = predict.open_model(found.model)
     module = models.load(found.checkpoint)
     calibration = Calibration.load(found.evaluation / CALIBRATION_FILE)
@@ -46,8 +46,9 @@ def test_onnx_is_the_trained_model_calibrated(variant: str) -> None:
     assert shipped.entities == module.entities
 
 
-def test_pt2_is_the_trained_model() -> None:
-    found, innings = chain(), source()
+@pytest.mark.parametrize("members", [1, 2])
+def test_pt2_is_the_trained_model(members: int) -> None:
+    found, innings = chain(members=members), source(members=members)
     program = torch.export.load(str(found.out / export.PT2_FILE)).module()
     session, _ = predict.open_model(found.model)
     batch = export.inputs(innings, np.arange(5))
@@ -76,9 +77,11 @@ def test_the_file_suffices_alone() -> None:
     assert isinstance(shipped.entities, EntityTable)
 
 
-def test_the_network_is_built_again_from_the_file_alone() -> None:
-    found, innings = chain(), source()
+@pytest.mark.parametrize("members", [1, 2])
+def test_the_network_is_built_again_from_the_file_alone(members: int) -> None:
+    found, innings = chain(members=members), source(members=members)
     network, _ = read_model(found.model)
+    assert len(network.network.networks) == members
     session, _ = predict.open_model(found.model)
     batch = export.inputs(innings, np.arange(6))
     with torch.no_grad():

@@ -78,6 +78,46 @@ def test_mean_and_deviation_are_those_of_all_rows_however_they_are_cut() -> None
         np.testing.assert_allclose(scale, features.astype(np.float64).std(0), rtol=1e-12)
 
 
+@pytest.mark.parametrize("changes", [{}, {"loss": "focal", "class_weights": "balanced"}])
+def test_each_member_learns_as_if_it_were_alone(made: Innings, changes: dict[str, Any]) -> None:
+    still = {"dropout": 0.0, "unknown_share": 0.0, **changes}
+    both, source = module(made, settings("full", members=2, **still))
+    batch = source.batch(np.arange(4))
+    loss = both.training_step(batch, 0)
+    loss.backward()
+    losses = []
+    for member in both.network.networks:
+        one, _ = module(made, settings("full", **still))
+        alone = one.network.networks[0]
+        assert torch.equal(alone.feature_mean, member.feature_mean) and alone.feature_mean.abs().max() > 0
+        assert torch.equal(alone.feature_scale, member.feature_scale)
+        alone.load_state_dict(member.state_dict())
+        own = one.training_step(batch, 0)
+        own.backward()
+        losses.append(own.detach())
+        wanted, found = ({name: each.grad for name, each in m.named_parameters()} for m in (alone, member))
+        assert wanted.keys() == found.keys()
+        for name, gradient in wanted.items():
+            assert (gradient is None) == (found[name] is None), name
+            if gradient is not None:
+                torch.testing.assert_close(found[name], gradient / 2, atol=1e-7, rtol=1e-4)
+    assert losses[0] != losses[1], "members start from different weights"
+    torch.testing.assert_close(loss.detach(), torch.stack(losses).mean())
+
+
+def test_members_learn_to_the_same_bits_again(made: Innings) -> None:
+    trained = []
+    for _ in range(2):
+        found, source = module(made, settings("full", members=2))
+        optimizer = torch.optim.AdamW(found.parameters(), lr=5e-3)
+        for step in range(3):
+            optimizer.zero_grad()
+            found.training_step(source.batch(np.arange(4)), step).backward()
+            optimizer.step()
+        trained.append(found.state_dict())
+    assert all(torch.equal(value, trained[1][name]) for name, value in trained[0].items())
+
+
 @pytest.mark.parametrize(
     "changes", [{"loss": "focal"}, {"loss": "focal", "focal_gamma": 0.5}, {"class_weights": "balanced"}]
 )
@@ -92,8 +132,9 @@ def test_the_loss_is_a_choice(made: Innings, changes: dict[str, Any]) -> None:
     assert abs(first - second) > 1e-3
 
 
-def test_validation_counts_every_ball_once_however_it_is_cut(made: Innings) -> None:
-    found, source = module(made, settings("base"))
+@pytest.mark.parametrize("members", [1, 2])
+def test_validation_counts_every_ball_once_however_it_is_cut(made: Innings, members: int) -> None:
+    found, source = module(made, settings("base", members=members))
     found.eval()
     whole: list[dict[str, float]] = []
     found.log_dict = lambda named, **_: whole.append({k: float(v) for k, v in named.items()})  # type: ignore

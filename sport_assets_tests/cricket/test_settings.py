@@ -48,5 +48,8 @@ def test_what_is_unknown_or_wrong_is_refused() -> None:
         resolve({"variant": "base"}, {"model.hidden": 3})
     with pytest.raises(BadSpecError, match="heads=3 does not divide hidden_dim=128"):
         resolve({"variant": "base"}, {"model.heads": 3})
+    for members in (0, 9):
+        with pytest.raises(BadSpecError, match="members"):
+            resolve({"variant": "base"}, {"model.members": members})
     with pytest.raises(BadSpecError, match="loss"):
         resolve({"variant": "base"}, {"model.loss": "hinge"})

@@ -53,11 +53,11 @@ def scene_of(made: Ready, situation: Situation) -> Scene:
     return Scene(lineup, IdRows(lineup, made.shipped.entities), rates)
 
 
-@pytest.mark.parametrize("variant", MAIN_VARIANTS)
+@pytest.mark.parametrize(("variant", "members"), [*((variant, 1) for variant in MAIN_VARIANTS), ("full", 2)])
 @pytest.mark.parametrize("number", [1, 2])
-def test_every_ball_is_forecast_as_the_whole_innings_is(variant: str, number: int) -> None:
+def test_every_ball_is_forecast_as_the_whole_innings_is(variant: str, members: int, number: int) -> None:
     """Features, history, ids, people and memory, step by step: equal to features and network over whole tables."""
-    made = ready(variant)
+    made = ready(variant, members=members)
     file = a_match(made)
     row = made.innings.table.with_row_index().filter((pl.col("match_id") == file.stem) & (pl.col("innings") == number))
     last = made.innings.balls["over"][row["start"][0] + row["length"][0] - 1]
@@ -83,9 +83,12 @@ def test_every_ball_is_forecast_as_the_whole_innings_is(variant: str, number: in
     torch.testing.assert_close(torch.stack(said), whole[:played], atol=2e-5, rtol=1e-5)
 
 
-def test_the_same_seed_gives_the_same_courses_however_many_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("members", [1, 2])
+def test_the_same_seed_gives_the_same_courses_however_many_there_are(
+    monkeypatch: pytest.MonkeyPatch, members: int
+) -> None:
     monkeypatch.setattr(simulate, "AT_ONCE", 100)
-    made = ready()
+    made = ready(members=members)
     situation = read_situation(a_match(made), At(1, 16, 0))
     one, again, more = (simulated(made, situation, n, seed=4) for n in (100, 100, 130))
     other = simulated(made, situation, 100, seed=5)
