@@ -15,8 +15,8 @@ import numpy as np
 import polars as pl
 
 from sport_assets.cricket import baselines, metrics
+from sport_assets.cricket.balls import Balls
 from sport_assets.cricket.baselines import CLASSES, LEVELS
-from sport_assets.cricket.measuring import Balls
 from sport_assets.cricket.player_history import Report, read_past
 from sport_assets.cricket.split import Split
 from sport_assets.lineage.checks import CheckResult

@@ -15,6 +15,7 @@ import numpy as np
 import polars as pl
 
 from sport_assets.cricket import calibration, measuring, metrics, plots, report
+from sport_assets.cricket.balls import Balls
 from sport_assets.cricket.baseline_forecasts import keys, read_baselines
 from sport_assets.cricket.calibration import (
     CALIBRATED_CHECK,
@@ -24,7 +25,6 @@ from sport_assets.cricket.calibration import (
     Calibration,
 )
 from sport_assets.cricket.labels import OUTCOMES
-from sport_assets.cricket.measuring import Balls
 from sport_assets.cricket.player_history import read_past
 from sport_assets.cricket.report import GROUP, MODEL, UNCALIBRATED, Judged
 from sport_assets.cricket.split import Split

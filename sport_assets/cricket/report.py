@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from sport_assets.cricket import metrics
+from sport_assets.cricket.balls import Balls
 from sport_assets.cricket.baselines import REFERENCE
 from sport_assets.cricket.history import balls_known
 from sport_assets.cricket.labels import OUTCOMES
-from sport_assets.cricket.measuring import Balls
 from sport_assets.cricket.nodes import FEATURES, HISTORY_FEATURES
 from sport_assets.cricket.resampling import RESAMPLES, interval
 

@@ -61,8 +61,9 @@ def measure(study: Study, side: str, made: Sequence[tuple[Finished, Path]]) -> R
     Log odds are calibrated on validation balls, where the decision rule of the tuned F1 is tuned as well: for the test
     side, both are those that were noted when the validation side was measured.
     """
+    from sport_assets.cricket.balls import Balls
     from sport_assets.cricket.comparison import Measured, Rule
-    from sport_assets.cricket.measuring import Balls, log_odds
+    from sport_assets.cricket.measuring import log_odds
     from sport_assets.cricket.player_history import read_past
 
     matches = Split.load(study.dataset / SPLIT_FILE).side(side)

@@ -13,13 +13,14 @@ import pytest
 import torch
 
 from sport_assets.cricket import measuring, metrics, report
+from sport_assets.cricket.balls import Balls
 from sport_assets.cricket.baseline_forecasts import FORECASTS_FILE, keys, read_baselines, write_baselines
 from sport_assets.cricket.baselines import LEVELS, REFERENCE
+from sport_assets.cricket.batches import InningsSource
 from sport_assets.cricket.calibration import Calibration
 from sport_assets.cricket.card import card
 from sport_assets.cricket.evaluation import beats_baselines, calibrated, evaluate
 from sport_assets.cricket.labels import OUTCOMES
-from sport_assets.cricket.measuring import Balls
 from sport_assets.cricket.report import GROUP, MODEL, UNCALIBRATED, Judged
 from sport_assets.lineage.checks import CheckResult
 from sport_assets.lineage.row_index import RowIndex
@@ -65,7 +66,7 @@ def test_forecasts_are_those_of_the_network_ball_by_ball(evaluated: Evaluated) -
     files = evaluated.files
     balls = Balls.load(files.samples).select(files.split.test, "the test side")
     told = measuring.log_odds(files.checkpoint, balls)
-    source = measuring.InningsSource(balls.innings, balls.features, files.module.entities)
+    source = InningsSource(balls.innings, balls.features, files.module.entities)
     for number in (0, len(source) - 1):
         batch = {name: torch.from_numpy(np.ascontiguousarray(v)) for name, v in source.batch([number]).items()}
         with torch.no_grad():
