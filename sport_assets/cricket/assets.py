@@ -224,8 +224,6 @@ MODEL = ModelLine(
     code_files=sorted((Path(__file__).parent / "presets").glob("*.yaml")),
 )
 
-ASSETS = [raw_matches, deliveries, innings, player_history, split, baselines, *model_assets(MODEL)]
-
 # -- the programme that finds the final model: each stage's decision feeds the next ------------------------------------
 
 
@@ -305,4 +303,8 @@ def chosen_model(context: dg.AssetExecutionContext, lineage: LineageResource) ->
         return record.publish(facts=facts, metadata=shown(record.folder))
 
 
-ASSETS += [tuning, stage_comparison, phase_report, ablation_report, chosen_model]
+ASSETS = [
+    *(raw_matches, deliveries, innings, player_history, split, baselines),
+    *model_assets(MODEL),
+    *(tuning, stage_comparison, phase_report, ablation_report, chosen_model),
+]

@@ -95,7 +95,20 @@ def _named(source: _Module, function: str) -> list[ast.stmt]:
         for node in definitions.get(name, []):
             wanted[id(node)] = node
             todo.extend(child.id for child in ast.walk(node) if isinstance(child, ast.Name))
-    return [node for node in body if id(node) in wanted]
+    return [_only(node, seen) for node in body if id(node) in wanted]
+
+
+def _only(node: ast.stmt, names: set[str]) -> ast.stmt:
+    """An import of what is named alone: others that stand in the same statement are no part of the function."""
+    if not isinstance(node, ast.Import | ast.ImportFrom):
+        return node
+    only = copy.copy(node)
+    only.names = [alias for alias in node.names if alias.name == "*" or _bound_by(alias) in names]
+    return only
+
+
+def _bound_by(alias: ast.alias) -> str:
+    return (alias.asname or alias.name).split(".")[0]
 
 
 def _undecorated(node: ast.stmt) -> ast.stmt:
@@ -115,10 +128,8 @@ def _bound(node: ast.stmt) -> list[str]:
         return [n.id for target in node.targets for n in ast.walk(target) if isinstance(n, ast.Name)]
     if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
         return [node.target.id]
-    if isinstance(node, ast.Import):
-        return [(alias.asname or alias.name).split(".")[0] for alias in node.names]
-    if isinstance(node, ast.ImportFrom):
-        return [alias.asname or alias.name for alias in node.names]
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        return [_bound_by(alias) for alias in node.names]
     # a block (if, try, with, for), `TABLE += …`, `TABLE.update(…)`: whatever it names, it may have changed
     names = [name for child in ast.iter_child_nodes(node) if isinstance(child, ast.stmt) for name in _bound(child)]
     names += [name for handler in getattr(node, "handlers", []) for child in handler.body for name in _bound(child)]

@@ -160,3 +160,14 @@ def test_what_is_not_there_is_an_error(version: Version) -> None:
         version(None, "line.nothing")
     with pytest.raises(LookupError, match="defines no nothing"):
         version(None, "line.assets:nothing")
+
+
+def test_what_stands_in_the_same_import_and_is_not_named_does_not_count(version: Version) -> None:
+    beside = ("from package_of_a_line.line import features", "from package_of_a_line.line import features, plots")
+    together = {"line/assets.py": beside}
+    assert version(together) == version()
+    assert version({**together, "line/plots.py": ("return x", "return -x")}) == version()
+    assert version({**together, "line/features.py": ("speed(x)", "speed(x, y=1)")}) != version()
+    assert version({**together, "line/plots.py": ("return x", "return -x")}, "line.assets:plotted") != version(
+        together, "line.assets:plotted"
+    )
