@@ -146,6 +146,7 @@ def fit(
         "accelerator": accelerator,
         "devices": device_names(accelerator, devices),
         "processes": settings.devices * settings.num_nodes,
+        "effective_batch_size": settings.effective_batch_size,
         "precision": precision,
         "bit_exact": exact,
         "not_bit_exact_because": reason or None,
@@ -181,6 +182,11 @@ def fit(
     trainer.fit_loop = ResumableFitLoop(trainer, resume, min_epochs=settings.min_epochs, max_epochs=settings.max_epochs)
     if make_trackers is not None and trainer.is_global_zero:
         callbacks += make_trackers(curves, used)
+    if settings.effective_batch_size != settings.batch_size:
+        reporter.info(
+            f"effective batch {settings.effective_batch_size}: {settings.batch_size} samples on each of "
+            f"{settings.devices * settings.num_nodes} processes, {settings.accumulate_grad_batches} batches a step"
+        )
     train, valid = _loaders(job, spec, trainer)
     steps_per_epoch = -(-len(train) // settings.accumulate_grad_batches)
     own_optimizer = type(job.module).configure_optimizers is pl.LightningModule.configure_optimizers

@@ -77,6 +77,11 @@ class TrainerSettings(pydantic.BaseModel):
     checkpoint_every_s: float = pydantic.Field(300.0, gt=0)
     """Seconds between working checkpoints within an epoch; one is written at every epoch's end in any case."""
 
+    @property
+    def effective_batch_size(self) -> int:
+        """Samples behind one step of the optimizer, over all processes and accumulated batches."""
+        return self.batch_size * self.accumulate_grad_batches * self.devices * self.num_nodes
+
     @pydantic.field_validator("precision", mode="before")
     @classmethod
     def _precision_as_text(cls, value: Any) -> Any:

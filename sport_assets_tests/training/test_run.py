@@ -290,6 +290,10 @@ def test_two_processes_agree(toy_spec: ToySpec, tmp_path: Path) -> None:
     report = result(tmp_path)
     assert (report["bit_exact"], report["not_bit_exact_because"]) == (False, "2 processes")
     assert (report["devices"], report["processes"]) == (["cpu", "cpu"], 2)
+    assert (
+        report["effective_batch_size"] == 16
+        and "effective batch 16: 8 samples on each of 2" in done.stderr + done.stdout
+    )
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "spec.json", "trace", "work"]
 
 
