@@ -199,6 +199,9 @@ class TrainingSpec(pydantic.BaseModel):
         content["settings"] = {**content["settings"], "training": self.trainer_settings.model_dump(mode="json")}
         # precision is decided above; left in the settings as well it could contradict
         content["settings"]["training"]["precision"] = self.wanted_precision
+        if not self.trainer_settings.also_best:
+            # younger than spec_version: trainings that do not ask for it stay the trainings they were
+            del content["settings"]["training"]["also_best"]
         return content
 
     @cached_property

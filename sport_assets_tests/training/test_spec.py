@@ -39,6 +39,7 @@ def test_the_digest_ignores_paths_order_defaults_and_which_gpu(toy_spec: ToySpec
         {"spec": {"precision": "bf16-mixed"}},
         {"model": {"hidden": 9}},
         {"learning_rate": 2e-3},
+        {"also_best": {"val_f1": "max"}},
     ],
 )
 def test_the_digest_follows_what_decides_the_result(toy_spec: ToySpec, change: dict[str, Any]) -> None:
