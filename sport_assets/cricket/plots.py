@@ -34,6 +34,7 @@ def reliability(table: pl.DataFrame, path: Path) -> None:
             axis.set_title(outcome)
             axis.set_xlim(0, most)
             axis.set_ylim(0, most)
+            axis.locator_params(nbins=5)
             axis.grid(alpha=0.3)
         *_, legend = axes
         legend.axis("off")
