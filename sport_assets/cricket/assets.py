@@ -177,7 +177,7 @@ class BaselinesConfig(dg.Config):
     "Fitted once on the training side, they stand beside every model.",
     reads=["innings", "split", "player_history"],
     checks=AssetChecks.of(baseline_forecasts.BASELINE_CHECKS),
-    kinds={"scikitlearn", "parquet"},
+    kinds={"pytorch", "parquet"},
 )
 def baselines(
     context: dg.AssetExecutionContext, lineage: LineageResource, config: BaselinesConfig

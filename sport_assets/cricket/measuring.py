@@ -13,6 +13,7 @@ import numpy as np
 from sport_assets.cricket.balls import Balls
 from sport_assets.cricket.batches import InningsSource
 from sport_assets.cricket.labels import OUTCOMES
+from sport_assets.training.threads import one_thread
 
 BATCH_INNINGS = 32
 
@@ -30,16 +31,11 @@ def log_odds(checkpoint: Path, balls: Balls) -> np.ndarray:
     source = InningsSource(balls.innings, balls.features, module.entities)
     batches, found = TorchInnings(source), np.zeros((len(balls), len(OUTCOMES)))
     order = np.argsort(source.lengths, kind="stable")
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with one_thread(), torch.no_grad():
         for first in range(0, len(order), BATCH_INNINGS):
             chosen = order[first : first + BATCH_INNINGS]
-            with torch.no_grad():
-                told = module(batches.batch(chosen)).double().numpy()
+            told = module(batches.batch(chosen)).double().numpy()
             for row, number in enumerate(chosen):
                 start, length = source.starts[number], source.lengths[number]
                 found[start : start + length] = told[row, :length]
-    finally:
-        torch.set_num_threads(threads)
     return found

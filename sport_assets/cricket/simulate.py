@@ -11,8 +11,7 @@ either side. A revised target (rain) is not modelled.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,6 +36,7 @@ from sport_assets.cricket.simulation import (
 )
 from sport_assets.cricket.situation import At, Situation, read_situation
 from sport_assets.training.exported import ModelError
+from sport_assets.training.threads import one_thread
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 DRAWN = 3
@@ -165,7 +165,7 @@ def run(
     tables = iter(history_tables(shipped.past, [lineup for plan in plans for lineup in plan.lineups]))
     courses = []
     _keep_memory()
-    with _one_thread():
+    with one_thread(), torch.inference_mode():
         for plan in plans:
             scenes = [Scene(each, IdRows(each, shipped.entities), next(tables)) for each in plan.lineups]
             courses.append(_courses(ready, situation, plan.persons, scenes, simulations, seed))
@@ -280,18 +280,6 @@ def _draw(seed: int, innings: int, block: int, size: int) -> Any:
         return np.random.default_rng([seed, innings, block, number]).random((AT_ONCE, DRAWN))[:size]
 
     return draw
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Without gradients and on one thread, as all of this line's CPU work: more threads give other bits."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with torch.inference_mode():
-            yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _keep_memory() -> None:

@@ -22,6 +22,7 @@ from sport_assets.nfl.split import Split
 from sport_assets.nfl.tensors import PlayTensors
 from sport_assets.training.errors import BadSpecError
 from sport_assets.training.names import SPEC_FILE
+from sport_assets.training.threads import one_thread
 
 Forecast = Callable[[Batch], dict[str, np.ndarray]]
 """From padded arrays to a model's outputs by name (`network.outputs`)."""
@@ -120,7 +121,6 @@ def torch_forecast(checkpoint: Path) -> Iterator[Forecast]:
 
     from sport_assets.nfl.models import INPUTS, as_tensors, load
 
-    threads = torch.get_num_threads()
     network = load(checkpoint).network
 
     def forecast(batch: Batch) -> dict[str, np.ndarray]:
@@ -129,8 +129,5 @@ def torch_forecast(checkpoint: Path) -> Iterator[Forecast]:
             found = network(*(tensors[name] for name in INPUTS))
         return {name: value.numpy() for name, value in zip(network.outputs, found, strict=True)}
 
-    torch.set_num_threads(1)
-    try:
+    with one_thread():
         yield forecast
-    finally:
-        torch.set_num_threads(threads)

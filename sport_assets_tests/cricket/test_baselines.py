@@ -77,6 +77,19 @@ def test_a_class_that_training_never_saw_has_a_column(made: Innings, table: np.n
     np.testing.assert_allclose(found.sum(1), 1, rtol=1e-5)
 
 
+def test_regression_gives_the_same_bits_wherever_its_numbers_lie(
+    made: Innings, train: np.ndarray, table: np.ndarray
+) -> None:
+    """Another version of the forecasts, and with it of all that stands on them, would come from the same input else."""
+    features, outcome = table[train], made.balls["outcome"][train]
+    expected = baselines.logistic_regression(features, outcome)(made, table[:500])
+    for shift in (4, 12):  # bytes by which the copy is out of line
+        room = np.empty(features.nbytes + 64, np.uint8)
+        moved = room[shift : shift + features.nbytes].view(np.float32).reshape(features.shape)
+        moved[:] = features
+        assert np.array_equal(baselines.logistic_regression(moved, outcome)(made, table[:500]), expected)
+
+
 def test_boosted_trees(made: Innings, train: np.ndarray, table: np.ndarray) -> None:
     outcome = made.balls["outcome"]
     first = made.of_matches(made.match_ids[:35])
