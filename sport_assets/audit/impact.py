@@ -239,8 +239,9 @@ def _reached(connection: sa.Connection, records: Iterable[str], rows: Mapping[st
     )
     if rows:
         columns, _ = wanted(rows)
-        told = sa.exists().where(ROWS.c.row_index == ENTRIES.c.row_index, ROWS.c.columns == columns)
-        readers = readers.where(~told)
+        # told once, not asked of each reader: for that, SQLite may walk through all values of these columns each time
+        told = sa.select(ROWS.c.row_index).where(ROWS.c.columns == columns).distinct()
+        readers = readers.where(sa.or_(ENTRIES.c.row_index.is_(None), ENTRIES.c.row_index.not_in(told)))
     reached = reached.union(readers)  # not all: what was reached on one way is not followed again on another
     return _made(connection, ENTRIES.c.seq.in_(sa.select(reached.c.seq)))
 
