@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 import torch
 
-from sport_assets.cricket import measuring, metrics, report
+from sport_assets.cricket import calibration, measuring, metrics, report
 from sport_assets.cricket.balls import Balls
 from sport_assets.cricket.baseline_forecasts import FORECASTS_FILE, keys, read_baselines, write_baselines
 from sport_assets.cricket.baselines import LEVELS, REFERENCE
@@ -103,16 +103,24 @@ def test_the_report_is_of_the_test_side_with_every_baseline(evaluated: Evaluated
     assert (evaluated.out / "log_loss_by_group.png").stat().st_size > 5_000
 
 
-def test_calibration_and_the_decision_rule_come_from_validation_alone(evaluated: Evaluated, tmp_path: Path) -> None:
-    """Other outcomes of the test side change the figures and leave what was tuned as it is."""
-    files = evaluated.files
+def test_calibration_and_the_decision_rule_come_from_validation_alone(evaluated: Evaluated) -> None:
+    """Both are exactly what the validation balls give by themselves."""
+    files, found = evaluated.files, evaluated.report
     told = Calibration.load(evaluated.out / "calibration.json")
     balls = Balls.load(files.samples).select(files.split.valid, "the validation side")
-    logits = measuring.log_odds(files.checkpoint, balls)[balls.scored]
-    found = evaluated.report["validation"]
-    assert found["log_loss"] == pytest.approx(metrics.log_loss(np.exp(told.apply(logits)), balls.outcome), abs=1e-9)
-    assert found["log_loss"] <= found["uncalibrated_log_loss"]
-    assert found["calibration"]["method"] == "vector"
+    logits, outcome = measuring.log_odds(files.checkpoint, balls)[balls.scored], balls.outcome
+    own = calibration.fit(logits, outcome, "vector")
+    np.testing.assert_array_equal(told.scale, own.scale)
+    np.testing.assert_array_equal(told.shift, own.shift)
+    p, prior = np.exp(own.apply(logits)), np.bincount(outcome, minlength=len(OUTCOMES)) / len(outcome)
+    assert found["decision"]["power"] == metrics.tune_power(p, outcome, prior)
+    assert list(found["decision"]["prior"].values()) == [
+        prior[OUTCOMES.index(name)] for name in found["decision"]["prior"]
+    ]
+    validation = found["validation"]
+    assert validation["log_loss"] == pytest.approx(metrics.log_loss(p, outcome), abs=1e-9)
+    assert validation["log_loss"] <= validation["uncalibrated_log_loss"]
+    assert validation["calibration"]["method"] == "vector"
 
 
 def test_the_same_evaluation_has_the_same_bytes(evaluated: Evaluated, tmp_path: Path) -> None:
