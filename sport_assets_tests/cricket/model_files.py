@@ -112,17 +112,21 @@ def _module(made: Innings, train: set[str], variant: str, steps: int, **size: in
     source = InningsSource(learning, table(made)[made.of_matches(train)], entities)
     module = OutcomeModule(settings(variant, **size), entities)
     module.learn_scales(source)
-    if not steps:  # no weight at zero
+    learn(module, source, steps, batch=8)
+    return module.eval()
+
+
+def learn(module: OutcomeModule, source: InningsSource, steps: int, batch: int) -> None:
+    """Train for so many steps; for none, move every weight off zero, so that none of them is without effect."""
+    if not steps:
         with torch.no_grad():
             for weight in module.network.parameters():
                 weight.add_(0.02 * torch.randn_like(weight))
-        return module.eval()
+        return
     module.log = lambda *args, **kwargs: None  # type: ignore[method-assign]
     optimizer = torch.optim.AdamW(module.parameters(), lr=3e-3)
     draw = np.random.default_rng(0)
     for step in range(steps):
-        batch = TorchInnings(source).batch(draw.integers(0, len(source), 8))
         optimizer.zero_grad()
-        module.training_step(batch, step).backward()
+        module.training_step(TorchInnings(source).batch(draw.integers(0, len(source), batch)), step).backward()
         optimizer.step()
-    return module.eval()

@@ -18,10 +18,11 @@ from sport_assets.cricket.extras import Extras
 from sport_assets.cricket.features import table
 from sport_assets.cricket.history import Situations
 from sport_assets.cricket.innings import Innings
-from sport_assets.cricket.models import OutcomeModule, TorchInnings
+from sport_assets.cricket.models import OutcomeModule
 from sport_assets.cricket.shipped import Shipped
 from sport_assets_tests.cricket import several_matches
 from sport_assets_tests.cricket.innings_example import settings
+from sport_assets_tests.cricket.model_files import learn
 
 
 class Ready(NamedTuple):
@@ -53,17 +54,7 @@ def _ready(variant: str, steps: int, members: int) -> Ready:
     source = InningsSource(made, table(made), entities)
     module = OutcomeModule(settings(variant, layers=2, dropout=0.0, members=members), entities)
     module.learn_scales(source)
-    with torch.no_grad():
-        for weight in module.network.parameters() if not steps else ():
-            weight.add_(0.02 * torch.randn_like(weight))
-    module.log = lambda *args, **kwargs: None  # type: ignore[method-assign]
-    optimizer = torch.optim.AdamW(module.parameters(), lr=3e-3)
-    draw = np.random.default_rng(0)
-    for step in range(steps):
-        batch = TorchInnings(source).batch(draw.integers(0, len(source), 16))
-        optimizer.zero_grad()
-        module.training_step(batch, step).backward()
-        optimizer.step()
+    learn(module, source, steps, batch=16)
     random = np.random.default_rng(1)
     plain = Calibration(np.ones(7), np.zeros(7))
     calibration = plain if steps else Calibration(random.uniform(0.9, 1.1, 7), random.normal(0, 0.05, 7))
