@@ -1,0 +1,205 @@
+"""Images and the boxes in them as two tables, and their form on disk: COCO's detection format.
+
+Belongs here: the tables, reading and writing COCO JSON, results JSON. Must not come here: other formats
+(``label_formats``), rules that a data set must keep (``schemas``), merging and splitting.
+
+Boxes are in pixels of their image, top-left corner first, x to the right and y down, edges (not pixel centres): the box
+of the pixel at the origin is (0, 0, 1, 1).
+"""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from sport_assets.detection.categories import CATEGORIES
+from sport_assets.detection.errors import BadLabelsError
+from sport_assets.lineage.digest import canonical_json
+
+IMAGE_COLUMNS: dict[str, pl.DataType] = {
+    "image": pl.Int64(),  # id, from 1
+    "file_name": pl.String(),  # relative to the folder that the file of labels lies in
+    "width": pl.Int64(),
+    "height": pl.Int64(),
+    "video": pl.String(),  # the video or source clip, which must not be on two sides of a split
+    "frame": pl.Int64(),  # number in the video, from 0; null for images of no video
+    "time_ms": pl.Float64(),  # presentation time in the video; null for images of no video
+    "sha256": pl.String(),  # of the image file; null where it was not hashed
+    "source": pl.String(),  # reviewed, labelled or pseudo; null where nobody said
+    "true_aspect": pl.Float64(),  # width / height before the image was stretched; null where it was not
+}
+BOX_COLUMNS: dict[str, pl.DataType] = {
+    "box": pl.Int64(),  # id, from 1
+    "image": pl.Int64(),
+    "category": pl.Int64(),
+    "x": pl.Float64(),
+    "y": pl.Float64(),
+    "width": pl.Float64(),
+    "height": pl.Float64(),
+    "score": pl.Float64(),  # 0 to 1; null for what a person drew
+    "crowd": pl.Boolean(),
+}
+_OPTIONAL = ("video", "frame", "time_ms", "sha256", "source", "true_aspect")
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Images (``IMAGE_COLUMNS``) and boxes (``BOX_COLUMNS``), each sorted by id. An image may have no box."""
+
+    images: pl.DataFrame
+    boxes: pl.DataFrame
+    categories: Mapping[int, str]
+
+    @classmethod
+    def of(
+        cls,
+        images: Sequence[Mapping[str, Any]],
+        boxes: Sequence[Mapping[str, Any]],
+        categories: Mapping[int, str] = CATEGORIES,
+    ) -> "Labels":
+        """From rows; what a row leaves away is null (``crowd``: False)."""
+        image_rows = [{name: row.get(name) for name in IMAGE_COLUMNS} for row in images]
+        box_rows = [{**{name: row.get(name) for name in BOX_COLUMNS}, "crowd": bool(row.get("crowd"))} for row in boxes]
+        return cls(
+            pl.DataFrame(image_rows, schema=IMAGE_COLUMNS).sort("image"),
+            pl.DataFrame(box_rows, schema=BOX_COLUMNS).sort("box"),
+            dict(sorted(categories.items())),
+        )
+
+
+def read_coco(path: Path) -> Labels:
+    """Labels from a COCO detection file (also one with scores, as pseudo-labels have them).
+
+    Raises ``BadLabelsError`` that names the file and the image, annotation or key that is wrong. That boxes lie inside
+    their images and the like is not asked here (``schemas``), so that an import can tell all that is wrong at once.
+    """
+    try:
+        content = json.loads(path.read_bytes())
+    except OSError as error:
+        raise BadLabelsError(f"{path}: cannot be read ({error.strerror or error}). Give a COCO JSON file.") from error
+    except ValueError as error:
+        raise BadLabelsError(f"{path}: not JSON ({error}). Export the labels again as COCO.") from error
+    if not isinstance(content, dict):
+        raise BadLabelsError(
+            f"{path}: a {type(content).__name__} where COCO has an object with images, annotations and categories. "
+            "A list of results is a prediction, not a data set."
+        )
+    for key in ("images", "annotations", "categories"):
+        if not isinstance(content.get(key), list):
+            raise BadLabelsError(f"{path}: no list {key!r}. COCO has images, annotations and categories.")
+    categories = _categories(path, content["categories"])
+    images = [_image(path, number, entry) for number, entry in enumerate(content["images"])]
+    _unique(path, "image id", [image["image"] for image in images])
+    boxes = [_box(path, number, entry) for number, entry in enumerate(content["annotations"])]
+    _unique(path, "annotation id", [box["box"] for box in boxes])
+    known = {image["image"] for image in images}
+    for box in boxes:
+        if box["image"] not in known:
+            raise BadLabelsError(
+                f"{path}: annotation {box['box']} is of image {box['image']}, which is not among the images"
+            )
+        if box["category"] not in categories:
+            raise BadLabelsError(
+                f"{path}: annotation {box['box']} has category {box['category']}; there are {sorted(categories)}"
+            )
+    return Labels.of(images, boxes, categories)
+
+
+def write_coco(labels: Labels, path: Path) -> None:
+    """Write labels as a COCO file whose bytes follow from the labels alone."""
+    images = [
+        {
+            "id": row["image"],
+            **{name: row[name] for name in ("file_name", "width", "height")},
+            **{name: row[name] for name in _OPTIONAL if row[name] is not None},
+        }
+        for row in labels.images.iter_rows(named=True)
+    ]
+    annotations = [
+        {
+            "id": row["box"],
+            "image_id": row["image"],
+            "category_id": row["category"],
+            "bbox": [row["x"], row["y"], row["width"], row["height"]],
+            "area": row["width"] * row["height"],
+            "iscrowd": int(row["crowd"]),
+            **({} if row["score"] is None else {"score": row["score"]}),
+        }
+        for row in labels.boxes.iter_rows(named=True)
+    ]
+    categories = [{"id": number, "name": name} for number, name in labels.categories.items()]
+    content = {"images": images, "annotations": annotations, "categories": categories}
+    path.write_text(canonical_json(content) + "\n", encoding="utf-8")
+
+
+def results(boxes: pl.DataFrame) -> list[dict[str, Any]]:
+    """Scored boxes as COCO results. Boxes without area are left out: COCO's tools choke on them."""
+    return [
+        {
+            "image_id": row["image"],
+            "category_id": row["category"],
+            "bbox": [row["x"], row["y"], row["width"], row["height"]],
+            "score": row["score"],
+        }
+        for row in boxes.iter_rows(named=True)
+        if row["width"] > 0 and row["height"] > 0
+    ]
+
+
+def _categories(path: Path, entries: Sequence[Any]) -> dict[int, str]:
+    found: dict[int, str] = {}
+    for number, entry in enumerate(entries):
+        identifier, name = _field(path, "categories", number, entry, "id", int), entry.get("name")
+        if not isinstance(name, str) or not name:
+            raise BadLabelsError(f"{path}: categories[{number}] has no name")
+        if identifier in found:
+            raise BadLabelsError(f"{path}: two categories have the id {identifier}: {found[identifier]}, {name}")
+        found[identifier] = name
+    return found
+
+
+def _image(path: Path, number: int, entry: Any) -> dict[str, Any]:
+    row = {"image": _field(path, "images", number, entry, "id", int)}
+    row["file_name"] = _field(path, "images", number, entry, "file_name", str)
+    for name in ("width", "height"):
+        row[name] = _field(path, "images", number, entry, name, int)
+        if row[name] <= 0:
+            raise BadLabelsError(f"{path}: image {row['image']} ({row['file_name']}): {name} is {row[name]}")
+    return {**row, **{name: entry.get(name) for name in _OPTIONAL}}
+
+
+def _box(path: Path, number: int, entry: Any) -> dict[str, Any]:
+    identifier = _field(path, "annotations", number, entry, "id", int)
+    bbox = entry.get("bbox")
+    wrong = not isinstance(bbox, list) or len(bbox) != 4
+    if wrong or not all(isinstance(v, int | float) and not isinstance(v, bool) and math.isfinite(v) for v in bbox):
+        raise BadLabelsError(f"{path}: annotation {identifier}: bbox is {bbox!r}, not four finite numbers x, y, w, h")
+    score = entry.get("score")
+    if score is not None and not (isinstance(score, int | float) and 0 <= score <= 1):
+        raise BadLabelsError(f"{path}: annotation {identifier}: score is {score!r}, not a number from 0 to 1")
+    return {
+        "box": identifier,
+        "image": _field(path, "annotations", number, entry, "image_id", int),
+        "category": _field(path, "annotations", number, entry, "category_id", int),
+        **dict(zip(("x", "y", "width", "height"), map(float, bbox), strict=True)),
+        "score": None if score is None else float(score),
+        "crowd": bool(entry.get("iscrowd", 0)),
+    }
+
+
+def _field(path: Path, group: str, number: int, entry: Any, name: str, kind: type) -> Any:
+    value = entry.get(name) if isinstance(entry, dict) else None
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise BadLabelsError(f"{path}: {group}[{number}]: {name} is {value!r}, not {kind.__name__}")
+    return value
+
+
+def _unique(path: Path, what: str, values: Sequence[int]) -> None:
+    if len(set(values)) != len(values):
+        seen: set[int] = set()
+        twice = next(value for value in values if value in seen or seen.add(value))  # type: ignore[func-returns-value]
+        raise BadLabelsError(f"{path}: {what} {twice} is there twice")
