@@ -33,6 +33,13 @@ class Declaration:
     reads: Sequence[str] = ()
     code_version: str = ""
     raw_layout: str = ""
+    partition_keys: Callable[[], Sequence[str]] | None = None
+
+    def partitions(self) -> list[str]:
+        """The partitions that there are; of dynamic ones those that the raw files make."""
+        if self.partition_keys is not None:
+            return list(self.partition_keys())
+        return list(self.partitions_def.get_partition_keys()) if self.partitions_def is not None else []
 
 
 # Every asset defined with ``asset``, by key.
@@ -46,6 +53,7 @@ def asset(
     name: str | None = None,
     reads: Iterable[str] = (),
     partitions_def: dg.PartitionsDefinition[str] | None = None,
+    partition_keys: Callable[[], Sequence[str]] | None = None,
     checks: AssetChecks | None = None,
     kinds: set[str] | None = None,
     pool: str | None = None,
@@ -60,7 +68,8 @@ def asset(
 ) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
     """Define the asset ``<line>/<name>`` (by default the function's name) in the group of its line.
 
-    ``reads`` are the assets it reads, as ``<line>/<name>`` or ``<name>`` of the same line. ``raw_paths`` tells which
+    ``reads`` are the assets it reads, as ``<line>/<name>`` or ``<name>`` of the same line. ``partition_keys`` tells the
+    keys of a dynamic ``partitions_def``: the raw files decide them, and Dagster is told. ``raw_paths`` tells which
     raw files a partition stands for, relative to the data folder; where that depends on what is in them, it names those
     that are there (none: the partition has no raw data), and ``raw_layout`` says what they look like. ``preset`` gives
     the complete settings of a partition under overrides, where the configuration takes ``overrides``. ``pins`` says of
@@ -90,6 +99,7 @@ def asset(
             [_key(line, upstream) for upstream in upstream_keys],
             version,
             raw_layout,
+            partition_keys,
         )
         about = dict(metadata or {})
         if column_schema is not None:

@@ -122,9 +122,10 @@ class Builder:
             raise BuildError(f"{target} has no partitions; leave --partition away")
         if definition is None or partition is None:
             return
-        keys = definition.get_partition_keys()
+        keys = DECLARATIONS[target].partitions()
         if partition not in keys:
-            raise BuildError(f"{target} has no partition {partition!r}; its partitions: {', '.join(keys[:40])}")
+            there = ", ".join(keys[:40]) or "none yet"
+            raise BuildError(f"{target} has no partition {partition!r}; its partitions: {there}")
         missing = [path for path in self._raw_paths(target, partition) if not (self._home.data / path).is_file()]
         if missing:
             raise BuildError(
@@ -144,7 +145,7 @@ class Builder:
             declared = DECLARATIONS[key]
             wanted: list[str | None] = [None]
             if declared.partitions_def is not None:
-                wanted = [partition] if key in narrow else list(declared.partitions_def.get_partition_keys())
+                wanted = [partition] if key in narrow else list(declared.partitions())
             if declared.raw_paths is not None:
                 here = [key_ for key_ in wanted if self._has_raw(key, key_)]
                 absent = [str(key_) for key_ in wanted if key_ not in here and key_ is not None]
@@ -286,6 +287,9 @@ def materialize(
 
     One whose blocking check fails is no error here: it is published as rejected, which its record tells.
     """
+    partitions_def = DECLARATIONS[step.key].partitions_def
+    if isinstance(partitions_def, dg.DynamicPartitionsDefinition) and step.partition is not None:
+        dagster.add_dynamic_partitions(str(partitions_def.name), [step.partition])
     run_config: dict[str, Any] = {"loggers": {"console": {}}}
     if config:
         run_config["ops"] = {step.key.replace("/", "__"): {"config": dict(config)}}

@@ -50,7 +50,7 @@ class Settings:
             return True
         if declared.preset is None or declared.partitions_def is None:
             return False
-        partitions = [partition] if partition is not None else list(declared.partitions_def.get_partition_keys())
+        partitions = [partition] if partition is not None else declared.partitions()
         known = _dotted(declared.preset(partitions[0], {}))
         found = [dotted for dotted in known if name in (dotted, dotted.split(".", 1)[-1])]
         if len(found) > 1:

@@ -18,12 +18,16 @@ from sport_assets.orchestration.checks import Check
 
 @dataclass(frozen=True)
 class Stage:
-    """One training: its asset name, its builder (``module:function``), and the earlier stage it starts from."""
+    """One training: its asset name, its builder (``module:function``), and the earlier stage it starts from.
+
+    ``phase`` is a section of the preset that goes over its ``training`` in this stage, where stages train differently.
+    """
 
     name: str
     builder: str
     description: str
     starts_from: str | None = None
+    phase: str | None = None
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,13 @@ class ModelLine:
     evaluation_columns: dg.TableSchema | None = None
     evaluation_rows: str | None = None
     export_checks: Sequence[Check] = ()
+
+    def settings_of(self, stage: Stage, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """The settings of one stage: its phase's section over ``training``, and no section of any phase."""
+        phases = {each.phase for each in self.stages if each.phase is not None}
+        own = settings[stage.phase] if stage.phase is not None else {}
+        kept = {name: section for name, section in settings.items() if name not in phases}
+        return {**kept, "training": {**settings["training"], **own}}
 
     def dimensions(self, partition: str) -> dict[str, str]:
         """A partition key's dimensions by name. Dagster orders them by name: {seed, variant} is ``42|full``."""

@@ -77,7 +77,7 @@ def stage_asset(model: ModelLine, stage: Stage) -> dg.AssetsDefinition:
         config: StageConfig,
     ) -> dg.MaterializeResult:
         with lineage.record(context, config) as record:
-            settings = _settings(model, record, config)
+            settings = model.settings_of(stage, _settings(model, record, config))
             read, folds = _read(model, stage, record, settings, config.resume_from)
             with (
                 accelerator.hold(config, settings["training"].get("devices", 1)) as device,

@@ -142,9 +142,14 @@ def _running_mlflow(database: Path) -> list[tuple[str, str]]:
             return []
 
 
-def raw_files_sensor(line: str, source: str, follow: Sequence[str] = ()) -> dg.SensorDefinition:
+def raw_files_sensor(
+    line: str, source: str, follow: Sequence[str] = (), *, settle_seconds: float = 0.0
+) -> dg.SensorDefinition:
     """A sensor that materializes ``source`` (and ``follow``, of the same partitions) for each partition whose raw
-    files are new or changed since they were recorded. Off until it is switched on in the UI."""
+    files are new or changed since they were recorded. Off until it is switched on in the UI.
+
+    Files that were written to within ``settle_seconds`` are waited for: large ones may still be being copied.
+    """
     keys = [dg.AssetKey(key.split("/")) for key in (source, *follow)]
 
     @dg.sensor(
@@ -154,25 +159,35 @@ def raw_files_sensor(line: str, source: str, follow: Sequence[str] = ()) -> dg.S
         default_status=dg.DefaultSensorStatus.STOPPED,
         description=f"Takes up new and changed raw files of {source}.",
     )
-    def watch(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest]:
-        for partition, digest in changed_partitions(Home.from_environment(), source):
+    def watch(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        requests = [
             # the record it replaces is part of the key: a file that gets its former content back is new as well
-            yield dg.RunRequest(run_key=f"{source}:{partition}:{digest}", partition_key=partition, asset_selection=keys)
+            dg.RunRequest(run_key=f"{source}:{partition}:{digest}", partition_key=partition, asset_selection=keys)
+            for partition, digest in changed_partitions(Home.from_environment(), source, settle_seconds)
+        ]
+        definition = DECLARATIONS[source].partitions_def
+        if not isinstance(definition, dg.DynamicPartitionsDefinition) or not requests:
+            return dg.SensorResult(run_requests=requests)
+        new = definition.build_add_request([str(request.partition_key) for request in requests])
+        return dg.SensorResult(run_requests=requests, dynamic_partitions_requests=[new])
 
     return watch
 
 
-def changed_partitions(home: Home, source: str) -> Iterator[tuple[str, str]]:
-    """(partition, digest of the change) where all raw files are there and differ from the recorded ones."""
+def changed_partitions(home: Home, source: str, settle_seconds: float = 0.0) -> Iterator[tuple[str, str]]:
+    """(partition, digest of the change) where all raw files are there, settled, and differ from the recorded ones."""
     declared = DECLARATIONS[source]
     raw_paths: Callable[[str | None], Sequence[str]] | None = declared.raw_paths
     if raw_paths is None or declared.partitions_def is None:
         return
     with closing(Lineage(home)) as lineage:
-        for partition in declared.partitions_def.get_partition_keys():
+        for partition in declared.partitions():
             try:
-                files = [lineage.raw.register(path) for path in raw_paths(partition)]
-            except (RawFileMissing, RawFileChanged, RawFileUnreadable):
+                paths = raw_paths(partition)
+                if any(time.time() - (home.data / path).stat().st_mtime < settle_seconds for path in paths):
+                    continue
+                files = [lineage.raw.register(path) for path in paths]
+            except (FileNotFoundError, RawFileMissing, RawFileChanged, RawFileUnreadable):
                 continue  # not there yet, or just being written: the next tick looks again
             if not files:
                 continue  # raw_paths names those that are there

@@ -12,12 +12,16 @@ from typing import Any
 import numpy as np
 
 from sport_assets.training.errors import BadSpecError
-from sport_assets.training.job import BatchSource
+from sport_assets.training.job import BatchSource, EpochSource
 
 
-def epoch_order(samples: int, seed: int, epoch: int) -> np.ndarray:
-    """Permutation (int64 [samples]) of an epoch; the same on every machine and rank."""
-    return np.random.Generator(np.random.PCG64([seed, epoch])).permutation(samples).astype(np.int64)
+def epoch_order(samples: int, seed: int, epoch: int, weights: np.ndarray | None = None) -> np.ndarray:
+    """Sample numbers (int64 [samples]) of an epoch: a permutation, or with `weights` (float [samples]) draws with
+    replacement in their proportions. The same on every machine and rank."""
+    generator = np.random.Generator(np.random.PCG64([seed, epoch]))
+    if weights is None:
+        return generator.permutation(samples).astype(np.int64)
+    return generator.choice(samples, samples, p=weights / weights.sum()).astype(np.int64)
 
 
 class EpochLoader:
@@ -37,8 +41,10 @@ class EpochLoader:
         epoch: Callable[[], int],
         rank: Callable[[], int] = lambda: 0,
         world: int = 1,
+        weights: np.ndarray | None = None,
     ) -> None:
         self._source = source
+        self._weights = weights
         self._batch_size = batch_size
         self._seed = seed
         # asked for lazily: Lightning makes the iterator of a resumed epoch before it knows the epoch
@@ -54,13 +60,15 @@ class EpochLoader:
     def __iter__(self) -> Iterator[Any]:
         start, self._start = self._start, 0
         self._position = start
-        order = epoch_order(len(self._source), self._seed, self._epoch())
+        epoch = self._epoch()
+        source = self._source.in_epoch(epoch) if isinstance(self._source, EpochSource) else self._source
+        order = epoch_order(len(self._source), self._seed, epoch, self._weights)
         padding = -len(order) % self._world
         mine = np.resize(order, len(order) + padding)[self._rank() :: self._world]
         for number in range(start, len(self)):
             indices = mine[number * self._batch_size : (number + 1) * self._batch_size]
             self._position = number + 1
-            yield self._source.batch(indices)
+            yield source.batch(indices)
 
     def state_dict(self) -> dict[str, int]:
         """Batches handed out in this epoch; 0 when it is over."""

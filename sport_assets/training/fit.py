@@ -261,6 +261,7 @@ def _loaders(job: TrainingJob, spec: TrainingSpec, trainer: pl.Trainer) -> tuple
         epoch=lambda: trainer.current_epoch,
         rank=lambda: trainer.global_rank,
         world=world,
+        weights=job.sample_weights,
     )
     if job.valid is None:
         return train, None

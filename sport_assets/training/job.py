@@ -32,6 +32,14 @@ class BatchSource(Protocol):
         """
 
 
+@runtime_checkable
+class EpochSource(BatchSource, Protocol):
+    """Samples that look different in each epoch, as augmented ones do."""
+
+    def in_epoch(self, epoch: int) -> BatchSource:
+        """The samples as they are in one epoch (from 0): its batches depend on epoch and indices alone."""
+
+
 @dataclass
 class TrainingJob:
     """A module and its data.
@@ -45,6 +53,9 @@ class TrainingJob:
     module: pl.LightningModule
     train: BatchSource
     valid: BatchSource | None = None
+    sample_weights: np.ndarray | None = None
+    """Float [len(train)], all above 0: an epoch draws as many samples as there are, with replacement, in these
+    proportions. Without it an epoch is every sample once."""
     monitor: str = "val_ade"
     mode: Literal["min", "max"] = "min"
     identifiers: RowIndex | None = None
@@ -67,6 +78,10 @@ def build_job(spec: TrainingSpec) -> TrainingJob:
         raise BadSpecError(f"the builder {spec.builder!r} returned {type(job).__name__}, not a TrainingJob")
     if len(job.train) == 0:
         raise BadSpecError(f"the builder {spec.builder!r} gave no training samples")
+    if job.sample_weights is not None and len(job.sample_weights) != len(job.train):
+        raise BadSpecError(
+            f"the builder {spec.builder!r} gave {len(job.sample_weights)} sample weights for {len(job.train)} samples"
+        )
     if job.valid is not None and len(job.valid) == 0:
         raise BadSpecError(f"the builder {spec.builder!r} gave a validation source without samples")
     return job

@@ -7,6 +7,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -199,6 +200,16 @@ def test_a_fold_starts_from_the_same_fold_of_the_earlier_stage(tmp_path: Path) -
         _spec_input(MODEL, stage, found, "fold:0")
     data: Any = SimpleNamespace(ref=ref.model_copy(update={"key": "toy/split"}), folder=tmp_path)
     assert _spec_input(MODEL, stage, data, "fold:0").path == str(tmp_path)
+
+
+def test_a_phase_of_the_preset_goes_over_its_training() -> None:
+    stages = [Stage("head", "a:b", "…", phase="phase_1"), Stage("whole", "a:b", "…", phase="phase_2")]
+    model = replace(MODEL, stages=stages)
+    settings = {"training": {"seed": 1, "rate": 1}, "phase_1": {"rate": 2}, "phase_2": {"rate": 3}, "model": {"a": 1}}
+    assert model.settings_of(stages[0], settings) == {"training": {"seed": 1, "rate": 2}, "model": {"a": 1}}
+    assert model.settings_of(stages[1], settings) == {"training": {"seed": 1, "rate": 3}, "model": {"a": 1}}
+    plain = {"training": {"rate": 1}, "model": {}}
+    assert MODEL.settings_of(MODEL.stages[0], plain) == plain
 
 
 def test_a_bad_weight_of_a_fold_is_found(tmp_path: Path) -> None:

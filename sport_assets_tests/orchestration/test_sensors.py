@@ -16,7 +16,9 @@ SENSOR = raw_files_sensor("toy", "toy/raw", follow=["toy/clean"])
 def asked(toy: ToyHome) -> dict[str, str]:
     """Run keys by partition that one tick asks for."""
     with toy.instance() as dagster:
-        requests = list(SENSOR(dg.build_sensor_context(instance=dagster)))  # type: ignore[arg-type]
+        result = SENSOR(dg.build_sensor_context(instance=dagster))
+    assert isinstance(result, dg.SensorResult)
+    requests = result.run_requests or []
     selections = {tuple(key.to_user_string() for key in request.asset_selection or []) for request in requests}
     assert selections <= {("toy/raw", "toy/clean")}
     return {str(request.partition_key): str(request.run_key) for request in requests}

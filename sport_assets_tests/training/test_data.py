@@ -88,3 +88,31 @@ def test_the_warmup_is_linear_and_the_cosine_ends_at_its_floor() -> None:
     assert share(30) == pytest.approx(0.1 + 0.9 * 0.5 * (1 + np.cos(np.pi * 20 / 39)))
     constant = learning_rate_share(TrainerSettings(max_epochs=3, schedule="constant"), steps_per_epoch=5)
     assert {constant(step) for step in range(15)} == {1.0}
+
+
+def test_weights_draw_with_replacement_in_their_proportions() -> None:
+    weights = np.array([3.0] * 100 + [1.0] * 100)
+    drawn = epoch_order(200, 5, 0, weights)
+    assert np.array_equal(drawn, epoch_order(200, 5, 0, weights))
+    assert not np.array_equal(drawn, epoch_order(200, 5, 1, weights))
+    share = np.mean([(epoch_order(200, 5, epoch, weights) < 100).mean() for epoch in range(50)])
+    assert share == pytest.approx(0.75, abs=0.02)
+
+
+class Growing(Numbers):
+    """Samples that are their index plus a hundred for each epoch."""
+
+    def in_epoch(self, epoch: int) -> Numbers:
+        class Now(Numbers):
+            def batch(self, indices: np.ndarray) -> Any:
+                return (indices + 100 * epoch).tolist()
+
+        return Now(self.count)
+
+
+def test_samples_of_an_epoch_are_asked_for_with_its_number() -> None:
+    epoch = 0
+    batches = EpochLoader(Growing(6), batch_size=6, seed=5, epoch=lambda: epoch)
+    assert sorted(next(iter(batches))) == [0, 1, 2, 3, 4, 5]
+    epoch = 2
+    assert sorted(next(iter(batches))) == [200, 201, 202, 203, 204, 205]

@@ -1,0 +1,125 @@
+"""Partitions that the raw files make: build, sensor and reproduction know them, and Dagster is told."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from sport_assets.audit.chain import walk
+from sport_assets.audit.records import LedgerRecords
+from sport_assets.lineage.home import Home
+from sport_assets.lineage.record import Lineage
+from sport_assets.lineage.store import Store
+from sport_assets.orchestration.assets import asset
+from sport_assets.orchestration.build import Builder, BuildError
+from sport_assets.orchestration.instance import instance
+from sport_assets.orchestration.likeness import IDENTICAL
+from sport_assets.orchestration.recorded import Recorded
+from sport_assets.orchestration.recording import LineageResource
+from sport_assets.orchestration.reproduce import Reproduction
+from sport_assets.orchestration.scratch import Scratch
+from sport_assets.orchestration.sensors import raw_files_sensor
+from sport_assets_tests.orchestration.toy_home import toy_home
+
+CLIPS = dg.DynamicPartitionsDefinition(name="toy_clips")
+
+
+def clips() -> list[str]:
+    return sorted(path.stem for path in (Home.from_environment().data / "clips").glob("*.txt"))
+
+
+@asset(
+    "clips", description="raw", partitions_def=CLIPS, partition_keys=clips, raw_paths=lambda key: [f"clips/{key}.txt"]
+)
+def raw(context: dg.AssetExecutionContext, lineage: LineageResource) -> dg.MaterializeResult:
+    with lineage.record(context) as record:
+        record.register_raw([f"clips/{context.partition_key}.txt"])
+        return record.publish()
+
+
+@asset("clips", description="all", reads=["raw"])
+def joined(context: dg.AssetExecutionContext, lineage: LineageResource) -> dg.MaterializeResult:
+    with lineage.record(context) as record:
+        texts = [record.read("clips/raw", key).raw_path("*.txt").read_text() for key in clips()]
+        record.output("joined.txt").write_text("".join(texts))
+        return record.publish()
+
+
+DEFS = dg.Definitions(assets=[raw, joined], resources={"lineage": LineageResource()}, executor=dg.in_process_executor)
+SENSOR = raw_files_sensor("clips", "clips/raw", settle_seconds=0.0)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Home]:
+    with toy_home(tmp_path, days=()) as toy:
+        (toy.home.data / "clips").mkdir(parents=True)
+        yield toy.home
+
+
+def test_without_raw_files_there_is_nothing_to_build(home: Home) -> None:
+    with pytest.raises(BuildError, match="none of its raw files are in"):
+        Builder(DEFS, home).run("clips/joined", None)
+
+
+def test_a_build_takes_up_what_there_is_and_tells_dagster(home: Home) -> None:
+    for key in ("b", "a"):
+        (home.data / "clips" / f"{key}.txt").write_text(key)
+    made = [str(done.step) for done in Builder(DEFS, home).run("clips/joined", None).made()]
+    assert made == ["clips/raw:a", "clips/raw:b", "clips/joined"]
+    with instance(home) as dagster:
+        assert set(dagster.get_dynamic_partitions("toy_clips")) == {"a", "b"}
+    (home.data / "clips" / "c.txt").write_text("c")
+    made = [str(done.step) for done in Builder(DEFS, home).run("clips/joined", None).made()]
+    assert made == ["clips/raw:c", "clips/joined"]
+    with pytest.raises(BuildError, match="has no partition 'd'; its partitions: a, b, c"):
+        Builder(DEFS, home).run("clips/raw", "d")
+
+
+def test_a_taken_away_clip_is_gone_from_what_stands_on_all(home: Home) -> None:
+    for key in ("a", "b"):
+        (home.data / "clips" / f"{key}.txt").write_text(key)
+    Builder(DEFS, home).run("clips/joined", None)
+    (home.data / "clips" / "a.txt").unlink()
+    [done] = Builder(DEFS, home).run("clips/joined", None).made()
+    assert done.reason == "input clips/raw:a is gone"
+
+
+def test_the_sensor_adds_the_key_and_asks_for_it(home: Home) -> None:
+    (home.data / "clips" / "a.txt").write_text("a")
+    Builder(DEFS, home).run("clips/raw", None)
+    (home.data / "clips" / "b.txt").write_text("b")
+    with instance(home) as dagster:
+        result = SENSOR(dg.build_sensor_context(instance=dagster))
+    assert isinstance(result, dg.SensorResult)
+    assert [request.partition_key for request in result.run_requests or []] == ["b"]
+    [request] = result.dynamic_partitions_requests or []
+    assert (request.partitions_def_name, list(request.partition_keys)) == ("toy_clips", ["b"])
+
+
+def test_a_file_that_was_just_written_to_is_waited_for(home: Home) -> None:
+    (home.data / "clips" / "a.txt").write_text("a")
+    Builder(DEFS, home).run("clips/raw", None)
+    (home.data / "clips" / "b.txt").write_text("half")
+    sensor = raw_files_sensor("clips", "clips/raw", settle_seconds=3600)
+    with instance(home) as dagster:
+        result = sensor(dg.build_sensor_context(instance=dagster))
+    assert isinstance(result, dg.SensorResult)
+    assert not result.run_requests
+
+
+def test_it_is_made_again_from_its_record(home: Home, tmp_path: Path) -> None:
+    (home.data / "clips" / "a.txt").write_text("a")
+    Builder(DEFS, home).run("clips/joined", None)
+    (home.data / "clips").rename(home.data / "elsewhere")
+    with closing(Lineage(home)) as lineage:
+        latest = lineage.ledger.latest("clips/joined", None)
+        assert latest is not None
+        chain = walk(LedgerRecords(lineage), latest.id)
+    known = Recorded(chain, [Store(home.store)], home.records, home.data)
+    result = Reproduction(DEFS, known, Scratch(tmp_path / "again", latest.id), [home.data / "elsewhere"]).run()
+    assert {str(each.step): each.verdict for each in result.outcomes} == {
+        "clips/raw:a": IDENTICAL,
+        "clips/joined": IDENTICAL,
+    }
