@@ -34,6 +34,7 @@ class Declaration:
     code_version: str = ""
     raw_layout: str = ""
     partition_keys: Callable[[], Sequence[str]] | None = None
+    raw_optional: bool = False
 
     def partitions(self) -> list[str]:
         """The partitions that there are; of dynamic ones those that the raw files make."""
@@ -61,6 +62,7 @@ def asset(
     column_schema: dg.TableSchema | None = None,
     raw_paths: Callable[[str | None], Sequence[str]] | None = None,
     raw_layout: str = "",
+    raw_optional: bool = False,
     preset: Callable[[str, Mapping[str, Any]], Mapping[str, Any]] | None = None,
     pins: Mapping[str, str] | None = None,
     code: Sequence[str] = (),
@@ -71,11 +73,12 @@ def asset(
     ``reads`` are the assets it reads, as ``<line>/<name>`` or ``<name>`` of the same line. ``partition_keys`` tells the
     keys of a dynamic ``partitions_def``: the raw files decide them, and Dagster is told. ``raw_paths`` tells which
     raw files a partition stands for, relative to the data folder; where that depends on what is in them, it names those
-    that are there (none: the partition has no raw data), and ``raw_layout`` says what they look like. ``preset`` gives
-    the complete settings of a partition under overrides, where the configuration takes ``overrides``. ``pins`` says of
-    which asset a field of the configuration names a version that is read besides: no edge leads there, since nothing
-    newer is wanted. ``code`` are further functions it runs, as ``module:function``, and ``code_files`` data files that
-    act like code (presets). The function takes ``context``, resources and, if it has settings, ``config``.
+    that are there (none: the partition has no raw data), and ``raw_layout`` says what they look like. With
+    ``raw_optional`` what stands on the asset can do without it, and is built where there are no such files. ``preset``
+    gives the complete settings of a partition under overrides, where the configuration takes ``overrides``. ``pins``
+    says of which asset a field of the configuration names a version that is read besides: no edge leads there, since
+    nothing newer is wanted. ``code`` are further functions it runs, as ``module:function``, and ``code_files`` data
+    files that act like code (presets). The function takes ``context``, resources and, if it has settings, ``config``.
     """
 
     upstream_keys = list(reads)
@@ -100,6 +103,7 @@ def asset(
             version,
             raw_layout,
             partition_keys,
+            raw_optional,
         )
         about = dict(metadata or {})
         if column_schema is not None:

@@ -141,6 +141,7 @@ class Builder:
         """
         narrow = self._narrow(keys, target) if partition is not None else set()
         present: dict[str, list[str | None]] = {}
+        without_raw: list[tuple[str, list[str | None]]] = []
         for key in keys:
             declared = DECLARATIONS[key]
             wanted: list[str | None] = [None]
@@ -149,10 +150,12 @@ class Builder:
             if declared.raw_paths is not None:
                 here = [key_ for key_ in wanted if self._has_raw(key, key_)]
                 absent = [str(key_) for key_ in wanted if key_ not in here and key_ is not None]
-                if absent:
+                if absent and not declared.raw_optional:
                     report.skipped[key] = absent
-                if not here:
+                if not here and not declared.raw_optional:
                     raise BuildError(self._no_raw(key, wanted))
+                if not here:
+                    without_raw.append((key, wanted))
                 wanted = here
             wanted = self._not_withdrawn(lineage, key, wanted, report, asked=key in narrow)
             present[key] = wanted
@@ -160,6 +163,8 @@ class Builder:
             if same:  # a week whose raw file is missing is missing all the way down
                 present[key] = [k for k in wanted if all(k in upstream for upstream in same)]
             yield from (Step(key, key_) for key_ in present[key])
+        if not present[target] and without_raw:
+            raise BuildError(self._no_raw(*without_raw[0]))
 
     def _not_withdrawn(
         self, lineage: Lineage, key: str, wanted: list[str | None], report: Report, *, asked: bool
@@ -239,7 +244,7 @@ class Builder:
             expected_inputs=expected,
             raw_paths=self._raw_paths(step.key, step.partition),
         )
-        return stale or self._stands_on_what_is_gone(lineage, step, set(expected))
+        return stale or self._stands_on_what_is_gone(lineage, step, expected)
 
     def _complete(self, lineage: Lineage, step: Step) -> Mapping[str, Any]:
         """The complete configuration that a step is wanted with."""
@@ -250,11 +255,11 @@ class Builder:
         return self._settings.given(step.key)
 
     def _stands_on_what_is_gone(
-        self, lineage: Lineage, step: Step, expected: set[tuple[str, str | None]]
+        self, lineage: Lineage, step: Step, expected: list[tuple[str, str | None]]
     ) -> str | None:
         """Whether an asset that stands on all partitions was made with one whose raw file was since taken away."""
         latest = lineage.ledger.latest(step.key, step.partition)
-        whole = {key for key, _ in expected}
+        whole = set(self._parents(step.key)) if DECLARATIONS[step.key].partitions_def is None else set()
         for ref in latest.inputs if latest is not None else []:
             if ref.key in whole and not ref.pinned and (ref.key, ref.partition) not in expected:
                 return f"input {Step(ref.key, ref.partition)} is gone"

@@ -39,15 +39,39 @@ def raw(context: dg.AssetExecutionContext, lineage: LineageResource) -> dg.Mater
         return record.publish()
 
 
-@asset("clips", description="all", reads=["raw"])
+def notes() -> list[str]:
+    return sorted(path.stem for path in (Home.from_environment().data / "notes").glob("*.txt"))
+
+
+@asset(
+    "clips",
+    description="of some clips",
+    reads=["raw"],
+    partitions_def=CLIPS,
+    partition_keys=clips,
+    raw_paths=lambda key: [f"notes/{key}.txt"] if key in notes() else [],
+    raw_layout="notes/<clip>.txt",
+    raw_optional=True,
+)
+def note(context: dg.AssetExecutionContext, lineage: LineageResource) -> dg.MaterializeResult:
+    with lineage.record(context) as record:
+        record.read("clips/raw")
+        record.register_raw([f"notes/{context.partition_key}.txt"])
+        return record.publish()
+
+
+@asset("clips", description="all", reads=["raw", "note"])
 def joined(context: dg.AssetExecutionContext, lineage: LineageResource) -> dg.MaterializeResult:
     with lineage.record(context) as record:
         texts = [record.read("clips/raw", key).raw_path("*.txt").read_text() for key in clips()]
+        texts += [record.read("clips/note", key).raw_path("*.txt").read_text() for key in notes()]
         record.output("joined.txt").write_text("".join(texts))
         return record.publish()
 
 
-DEFS = dg.Definitions(assets=[raw, joined], resources={"lineage": LineageResource()}, executor=dg.in_process_executor)
+DEFS = dg.Definitions(
+    assets=[raw, note, joined], resources={"lineage": LineageResource()}, executor=dg.in_process_executor
+)
 SENSOR = raw_files_sensor("clips", "clips/raw", settle_seconds=0.0)
 
 
@@ -75,6 +99,22 @@ def test_a_build_takes_up_what_there_is_and_tells_dagster(home: Home) -> None:
     assert made == ["clips/raw:c", "clips/joined"]
     with pytest.raises(BuildError, match="has no partition 'd'; its partitions: a, b, c"):
         Builder(DEFS, home).run("clips/raw", "d")
+
+
+def test_what_is_optional_is_taken_where_it_is(home: Home) -> None:
+    for key in ("a", "b"):
+        (home.data / "clips" / f"{key}.txt").write_text(key)
+    report = Builder(DEFS, home).run("clips/joined", None)
+    assert not report.skipped
+    with pytest.raises(BuildError, match=r"clips/note: none of its raw files are in .* Expected: notes/<clip>.txt"):
+        Builder(DEFS, home).run("clips/note", None)
+    (home.data / "notes").mkdir()
+    (home.data / "notes" / "b.txt").write_text("!")
+    made = [str(done.step) for done in Builder(DEFS, home).run("clips/joined", None).made()]
+    assert made == ["clips/note:b", "clips/joined"]
+    (home.data / "notes" / "b.txt").unlink()
+    [done] = Builder(DEFS, home).run("clips/joined", None).made()
+    assert done.reason == "input clips/note:b is gone"
 
 
 def test_a_taken_away_clip_is_gone_from_what_stands_on_all(home: Home) -> None:
