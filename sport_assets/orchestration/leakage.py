@@ -3,6 +3,8 @@
 Belongs here: the check's declaration and its result. Must not come here: the comparison itself (``audit.leakage``).
 """
 
+from collections.abc import Iterable, Sequence
+
 from sport_assets.audit.chain import walk
 from sport_assets.audit.leakage import Comparison, compare, folds_go_on, trainings_behind
 from sport_assets.audit.records import LedgerRecords
@@ -43,6 +45,16 @@ def judged_fairly(lineage: Lineage, checkpoint: str, measured: RowIndex) -> Chec
         ][:SAMPLE_ROWS],
         metadata={"trainings": compared.trainings},
     )
+
+
+def learned_from(lineage: Lineage, record_ids: Iterable[str], columns: Sequence[str]) -> set[tuple[str, ...]]:
+    """The rows, by ``columns``, that any training behind these records read: they may not be evaluated on."""
+    records, found = LedgerRecords(lineage), set()
+    for record_id in record_ids:
+        for step in trainings_behind(walk(records, record_id), record_id):
+            index = records.row_index(step.made.row_index) if step.made.row_index is not None else []
+            found |= {row for rows in index if rows.columns == tuple(sorted(columns)) for row in rows.rows}
+    return found
 
 
 def _untold(compared: Comparison, measured: bool) -> str:

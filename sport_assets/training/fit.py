@@ -32,6 +32,7 @@ from sport_assets.training.checkpoints import (
 )
 from sport_assets.training.curves import Curves, curve_files
 from sport_assets.training.data import EpochLoader, ValidationLoader
+from sport_assets.training.epoch_files import EpochFiles
 from sport_assets.training.errors import BadSpecError
 from sport_assets.training.job import TrainingJob, build_job
 from sport_assets.training.loops import ResumableFitLoop
@@ -133,6 +134,12 @@ def fit(
         weights=averaging.weights if averaging else None,
     )
     curves = Curves()
+    epoch_files = EpochFiles(work, settings, averaging.weights if averaging else None)
+
+    def saved() -> None:
+        monitor.checkpoint_saved()
+        epoch_files.checkpoint_saved()
+
     resume = Resume(
         work,
         digest=spec.digest,
@@ -140,7 +147,7 @@ def fit(
         stop=stop,
         say=reporter.info,
         continued_from=continued if from_finished else None,
-        saved=monitor.checkpoint_saved,
+        saved=saved,
     )
     used: dict[str, Any] = {
         "accelerator": accelerator,
@@ -154,7 +161,7 @@ def fit(
         "train_samples": len(job.train),
         "validation_samples": 0 if job.valid is None else len(job.valid),
     }
-    callbacks: list[pl.Callback] = [*([averaging] if averaging else []), monitor, curves, resume]
+    callbacks: list[pl.Callback] = [*([averaging] if averaging else []), monitor, curves, epoch_files, resume]
     callbacks.append(Progress(reporter, work / "progress.json", monitor_name, settings.max_epochs))
     trainer = pl.Trainer(
         accelerator=accelerator,

@@ -15,6 +15,9 @@ SPEC_FILE = "training_spec.json"
 PARITY = "parity"
 """The check that ``export`` returns: the exported model gives what the trained one gives."""
 
+EPOCHS_FOLDER = "epochs"
+"""Weights of the latest epochs and states of some, among the working files of a training."""
+
 TUNING_FILE = "best.json"
 """What a search for better settings found, in the folder of a line's tuning: `preset`, `overrides` by dotted name."""
 

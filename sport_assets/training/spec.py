@@ -63,6 +63,10 @@ class TrainerSettings(pydantic.BaseModel):
     beside the others, as weights_best_METRIC.safetensors. They choose nothing, and only where validation does."""
     save_last: bool = False
     """Publish the last epoch's weights too, as weights_last.safetensors."""
+    keep_epochs: int = pydantic.Field(0, ge=0)
+    """Weights of so many of the last epochs stay among the working files, as epochs/epoch_N.safetensors."""
+    keep_state_every: int | None = pydantic.Field(None, ge=1)
+    """After each so many epochs the whole state stays there, too, as epochs/epoch_N.ckpt."""
     weight_averaging: float | None = pydantic.Field(None, gt=0, lt=1)
     """Decay per optimizer step of the moving average of the weights that is validated and published; null has none."""
     precision: Precision = "32"
@@ -109,6 +113,10 @@ class TrainerSettings(pydantic.BaseModel):
                 f"warmup_epochs ({self.warmup_epochs}) must be smaller than max_epochs ({self.max_epochs})"
             )
         return self
+
+
+_YOUNGER = ("also_best", "keep_epochs", "keep_state_every")
+"""Settings that are younger than `spec_version`."""
 
 
 class SpecInput(pydantic.BaseModel):
@@ -199,9 +207,12 @@ class TrainingSpec(pydantic.BaseModel):
         content["settings"] = {**content["settings"], "training": self.trainer_settings.model_dump(mode="json")}
         # precision is decided above; left in the settings as well it could contradict
         content["settings"]["training"]["precision"] = self.wanted_precision
-        if not self.trainer_settings.also_best:
-            # younger than spec_version: trainings that do not ask for it stay the trainings they were
-            del content["settings"]["training"]["also_best"]
+        for name in _YOUNGER:
+            # trainings that do not ask for it stay the trainings they were
+            if getattr(self.trainer_settings, name) == TrainerSettings.model_fields[name].get_default(
+                call_default_factory=True
+            ):
+                del content["settings"]["training"][name]
         return content
 
     @cached_property
