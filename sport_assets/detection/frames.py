@@ -1,19 +1,21 @@
 """Frames out of a video: pictures and the table that says when and why each was taken.
 
-Belongs here: decoding with OpenCV and writing the files of the ``frames`` asset. Must not come here: which frames
+Belongs here: decoding with PyAV and writing the files of the ``frames`` asset. Must not come here: which frames
 (``frame_choice``), whether the file is a video (``video_probe``).
 
-The video is decoded once, in order, and only the chosen frames are turned into pictures. Nothing is sought: after a
-seek, decoders give other frames than those asked for. All of it is decoded, so that a damaged end is found.
+A video is read once, in order, and only the chosen frames are turned into pictures. Nothing is sought: after a seek,
+decoders give other frames than those asked for. In H.264, frames that no other frame is predicted from are not decoded
+where they are not chosen (nal_ref_idc 0; ITU-T H.264, 7.4.1), which leaves all others as they are. In HEVC the mark of
+the same name holds within a temporal layer only, so there, as in all other codecs, every frame is decoded.
 """
 
-import os
 import shutil
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import av
 import cv2
 import numpy as np
 import polars as pl
@@ -23,22 +25,24 @@ from sport_assets.detection.errors import BadVideoError
 from sport_assets.detection.frame_choice import AIM, FrameSettings, choose_frames, frame_checks
 from sport_assets.detection.schemas import FRAMES
 from sport_assets.detection.step_report import StepReport
-from sport_assets.detection.video_probe import VideoScan, scan
+from sport_assets.detection.video_probe import VideoScan, opened, scan
 from sport_assets.lineage.digest import sha256_bytes
 from sport_assets.lineage.row_index import RowIndex
 
 FRAMES_FILE, IMAGES_FOLDER = "frames.parquet", "images"
 LOST_SHARE = 0.01
-"""Share of a video's frames that the decoder may leave out before the video counts as damaged."""
-_LEADING = 16
-"""Frames that may be missing at the start: a clip cut without encoding begins with frames that lean on lost ones, and
-no more than these are held back for showing (H.264, A.3.1: MaxDpbFrames)."""
-_SAME_MS = 0.5
+"""Share of a video's frames that the decoder may fail at, or that may be missing at its end."""
 _PROGRESS_STEP = 250
+_TURNS = {
+    0: None,
+    90: cv2.ROTATE_90_CLOCKWISE,
+    180: cv2.ROTATE_180,
+    270: cv2.ROTATE_90_COUNTERCLOCKWISE,
+}
 
 Picture = NDArray[np.uint8]
 Progress = Callable[[int, int], None]
-"""Called with how many of how many source frames are done."""
+"""Called with how many of how many frames of the video are done."""
 
 
 def extract_frames(
@@ -51,12 +55,12 @@ def extract_frames(
     *,
     threads: int = 0,
 ) -> StepReport:
-    """Take frames out of a video; write images/<key>_f<frame>.jpg and frames.parquet (``FRAMES``) to the folder ``out``.
+    """Take frames out of a video; write images/<key>_f<frame>.jpg and frames.parquet (``FRAMES``) to ``out``.
 
     events: the table ``EVENTS``, or None for a video without. threads: for decoding; 0 leaves it to FFmpeg. Pictures
     are the same for any number.
-    Raises ``BadVideoError`` for a video that ``scan`` refuses, or of which the decoder leaves out more than
-    ``LOST_SHARE``; nothing is left in ``out`` then.
+    Raises ``BadVideoError`` for a video that ``scan`` refuses, or of which more than ``LOST_SHARE`` cannot be
+    decoded; nothing is left in ``out`` then.
     """
     scanned = scan(video)
     times = [] if events is None else events["time_ms"].to_list()
@@ -115,37 +119,39 @@ def decode(
 ) -> Iterator[tuple[int, Picture]]:
     """The wanted frames of a video in order, each with its number, as uint8 [height, width, 3], blue first, upright.
 
-    A frame that the decoder leaves out is left out here, too; numbers stay those of ``scanned``. Raises
+    A frame that cannot be decoded, or only with parts made up, is left out; numbers stay those of ``scanned``. Raises
     ``BadVideoError`` as ``extract_frames`` does, in the end.
     """
-    capture = _open(video, threads)
-    total = scanned.facts.frames
-    frame, decoded, leading = -1, 0, 0
-    try:
-        while capture.grab():
-            frame += 1
-            if scanned.timed:
-                time_ms = capture.get(cv2.CAP_PROP_POS_MSEC)
-                while frame + 1 < total and scanned.times_ms[frame] < time_ms - _SAME_MS:
-                    frame += 1
-            if frame >= total:
-                break
-            if not decoded:
-                leading = frame if frame <= _LEADING else 0
-            decoded += 1
-            if frame in wanted:
-                there, picture = capture.retrieve()
-                if there:
-                    yield frame, picture
-            if progress is not None and decoded % _PROGRESS_STEP == 0:
-                progress(frame + 1, total)
-    finally:
-        capture.release()
-    lost = total - decoded - leading
-    if lost > LOST_SHARE * total:
+    total, turn = scanned.facts.frames, _TURNS[scanned.facts.rotation]
+    number_of = {tick: number for number, tick in enumerate(scanned.ticks)}
+    failed = done = 0
+    last = -1
+    with opened(video) as (container, stream):
+        codec = stream.codec_context
+        codec.thread_count, codec.thread_type = threads, "AUTO"
+        for packet in container.demux(stream):
+            if codec.name == "h264":
+                needed = packet.pts is None or not scanned.timed or number_of.get(packet.pts, 0) in wanted
+                codec.skip_frame = "DEFAULT" if needed else "NONREF"
+            try:
+                decoded = packet.decode()
+            except av.error.FFmpegError:
+                failed += 1
+                continue
+            for frame in decoded:
+                assert isinstance(frame, av.VideoFrame)
+                last = number_of.get(frame.pts or 0, last) if scanned.timed else last + 1
+                if last in wanted and not frame.is_corrupt:
+                    picture = np.asarray(frame.to_ndarray(format="bgr24"), dtype=np.uint8)
+                    yield last, picture if turn is None else np.asarray(cv2.rotate(picture, turn), dtype=np.uint8)
+            done += 1
+            if progress is not None and done % _PROGRESS_STEP == 0:
+                progress(min(done, total), total)
+    unseen = total - 1 - last
+    if max(failed, unseen) > LOST_SHARE * total + 1:
         raise BadVideoError(
-            f"{video}: damaged or cut off: only {decoded:,} of {total:,} frames can be decoded (the last one is number "
-            f"{max(frame, 0):,}). Copy or download it again, or convert what is good of it to a new file."
+            f"{video}: damaged or cut off: {failed:,} of {total:,} frames cannot be decoded, and the last one that can "
+            f"is number {last:,}. Copy or download it again, or convert what is good of it to a new file."
         )
     if progress is not None:
         progress(total, total)
@@ -155,20 +161,6 @@ def sharpness(picture: Picture) -> float:
     """Variance of the Laplacian of the grey picture, in grey levels squared. Low where a picture is blurred."""
     edges = cv2.Laplacian(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY), cv2.CV_16S)
     return round(float(cv2.meanStdDev(edges)[1][0, 0]) ** 2, 3)
-
-
-def _open(video: Path, threads: int) -> cv2.VideoCapture:
-    # what FFmpeg says of damaged frames goes to stderr line by line; what matters of it is said in the errors here
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-    options = [cv2.CAP_PROP_ORIENTATION_AUTO, 1]
-    if threads:
-        options += [cv2.CAP_PROP_N_THREADS, threads]
-    capture = cv2.VideoCapture(str(video), cv2.CAP_FFMPEG, options)
-    if not capture.isOpened():
-        raise BadVideoError(
-            f"{video}: OpenCV cannot decode it. Convert it, for example: ffmpeg -i FILE -c:v libx264 -crf 18 FILE.mp4"
-        )
-    return capture
 
 
 def _jpeg(picture: Picture, quality: int) -> bytes:

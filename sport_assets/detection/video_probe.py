@@ -15,6 +15,7 @@ from pathlib import Path
 import av
 import numpy as np
 from av.container import InputContainer
+from av.packet import Packet
 from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
@@ -57,12 +58,14 @@ class VideoFacts:
 class VideoScan:
     """A video's facts and when each frame is shown.
 
-    ``times_ms`` float64 [frames]: milliseconds from the first frame, ascending. ``timed``: whether the container says
-    when each frame is shown; AVI does not where frames are stored in another order than they are shown.
+    ``times_ms`` float64 [frames]: milliseconds from the first frame, ascending; ``ticks`` the same as the container
+    has it. ``timed``: whether the container says when each frame is shown; AVI does not where frames are stored in
+    another order than they are shown. Then only the order of the frames is sure.
     """
 
     facts: VideoFacts
     times_ms: NDArray[np.float64]
+    ticks: tuple[int, ...]
     timed: bool
 
 
@@ -79,14 +82,14 @@ def scan(path: Path) -> VideoScan:
     """
     _there(path)
     first = _first_frame(path)
-    with _opened(path) as (container, stream):
+    with opened(path) as (container, stream):
         shown: list[tuple[int, int]] = []  # when a frame is shown and for how long, in ticks of the stream
-        end_s = 0.0
+        end_s, timed = 0.0, True
         for packet in container.demux():
             tick = packet.dts if packet.pts is None else packet.pts
             if tick is None:
                 continue
-            end_s = max(end_s, float((tick + (packet.duration or 0)) * packet.time_base))
+            end_s = max(end_s, (tick + (packet.duration or 0)) * _tick_s(packet))
             if packet.stream.index != stream.index:
                 continue
             if packet.is_corrupt:
@@ -94,18 +97,19 @@ def scan(path: Path) -> VideoScan:
             # AVI has packets without content, which repeat a frame; an edit list hides frames before the cut
             if packet.size and not packet.is_discard:
                 shown.append((tick, packet.duration or 0))
+                timed = timed and packet.pts is not None
         if not shown:
             raise BadVideoError(f"{path}: has a video stream without a single frame. {_CONVERT}")
         shown.sort()
-        reordered = container.format.name == "avi" and bool(stream.codec_context.has_b_frames)
-        start = shown[0][0] if reordered or stream.start_time is None else stream.start_time
-        tick_ms = 1000 * float(stream.time_base)
+        timed = timed and not (container.format.name == "avi" and stream.codec_context.has_b_frames)
+        start = stream.start_time if timed and stream.start_time is not None else shown[0][0]
+        tick_ms = 1000 * _tick_s(stream)
         times = (np.asarray([tick for tick, _ in shown], dtype=np.float64) - start) * tick_ms
         steps = np.diff(times)
         step = float(np.median(steps)) if len(steps) else 1000 / float(stream.average_rate or 25)
         end = float(times[-1]) + (shown[-1][1] * tick_ms or step)
         _whole(path, container, stream, end / 1000, end_s)
-        turned = -round(first.rotation) % 360
+        turned = -90 * round(first.rotation / 90) % 360
         width, height = (first.height, first.width) if turned in (90, 270) else (first.width, first.height)
         facts = VideoFacts(
             codec=stream.codec_context.name,
@@ -118,7 +122,7 @@ def scan(path: Path) -> VideoScan:
             duration_s=round(end / 1000, 6),
             variable_frame_rate=bool(len(steps) and np.abs(steps - step).max() > 1.5 * tick_ms + 0.01 * step),
         )
-        return VideoScan(facts, np.round(times, 3), timed=not reordered)
+        return VideoScan(facts, np.round(times, 3), tuple(tick for tick, _ in shown), timed)
 
 
 def _there(path: Path) -> None:
@@ -133,7 +137,7 @@ def _there(path: Path) -> None:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
+def opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     """The container and its video stream. What FFmpeg says against the file becomes a ``BadVideoError``."""
     try:
         container = av.open(str(path))
@@ -174,7 +178,7 @@ def _unopened(path: Path, error: Exception) -> str:
 def _first_frame(path: Path) -> VideoFrame:
     """The first frame that can be decoded; it knows the rotation."""
     failed = 0
-    with _opened(path) as (container, stream):
+    with opened(path) as (container, stream):
         for packet in container.demux(stream):
             try:
                 for frame in packet.decode():
@@ -188,6 +192,12 @@ def _first_frame(path: Path) -> VideoFrame:
     raise BadVideoError(f"{path}: has a video stream without a single frame. {_CONVERT}")
 
 
+def _tick_s(timed: Packet | VideoStream) -> float:
+    """Seconds that a tick of the stream lasts."""
+    assert timed.time_base is not None  # there for all that was read from a file
+    return float(timed.time_base)
+
+
 def _whole(path: Path, container: InputContainer, stream: VideoStream, length_s: float, end_s: float) -> None:
     """Raises for a video that ends before its container says.
 
@@ -196,9 +206,9 @@ def _whole(path: Path, container: InputContainer, stream: VideoStream, length_s:
     declared, found = 0.0, length_s
     if container.format.name == "avi":
         # FFmpeg corrects the duration of an AVI that was cut off; the header's count of ticks stays
-        declared = float(stream.frames * stream.time_base)
+        declared = stream.frames * _tick_s(stream)
     elif stream.duration is not None:
-        declared = float(stream.duration * stream.time_base)
+        declared = stream.duration * _tick_s(stream)
     elif container.duration is not None:
         declared, found = container.duration / av.time_base, end_s
     # a recording that was streamed says no length
