@@ -22,9 +22,9 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from json.decoder import WHITESPACE  # type: ignore[attr-defined]
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +80,7 @@ CHECKS: dict[str, tuple[bool, str]] = {
 }
 """Every check of ``write_events``: blocking or not, and its description."""
 
+_BLANKS = (" ", "\t", "\n", "\r")
 _GAME_TIME = re.compile(r"\s*(\d+)\s*-\s*(\d+):(\d\d(?:\.\d+)?)\s*")
 _SHAPES = {"annotations": ("label", "position", 1.0), "actions": ("event_class", "time", 1000.0)}
 """By the key of the list: the entries for label and position, and milliseconds in a unit of the position."""
@@ -140,7 +141,7 @@ def read_events(
             )
     table = pl.DataFrame(rows, schema=EVENTS.types).sort("time_ms", "event")
     order = sorted(spans)
-    clear = all(spans[a][1] <= spans[b][0] for a, b in zip(order, order[1:], strict=False))
+    clear = all(spans[a][1] <= spans[b][0] for a, b in pairwise(order))
     return Events(table, pl.DataFrame(faults, schema=QUARANTINE_SCHEMA), clear or settings.half is not None)
 
 
@@ -301,7 +302,9 @@ def _lines(text: str, shape: str) -> Iterator[int]:
     read = json.JSONDecoder().raw_decode
 
     def skip(position: int) -> int:
-        return int(WHITESPACE.match(text, position).end())
+        while text[position : position + 1] in _BLANKS:
+            position += 1
+        return position
 
     position = skip(text.index("{", skip(0)) + 1)
     places: list[int] = []
@@ -330,7 +333,7 @@ def _counted(values: pl.Series) -> dict[str, int]:
     return dict(sorted(Counter(values.to_list()).items()))
 
 
-def _sample(found: Events, rules: tuple[str, ...]) -> list[Mapping[str, Any]]:
+def _sample(found: Events, rules: tuple[str, ...]) -> Sequence[Mapping[str, Any]]:
     return found.quarantined.filter(pl.col("rule").is_in(rules)).head(SAMPLE_ROWS).to_dicts()
 
 
