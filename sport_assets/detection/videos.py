@@ -202,7 +202,7 @@ def _new_settings(path: Path, half_offset_s: float | None, half: int | None) -> 
     try:
         wanted = VideoSettings(**{name: value for name, value in values.items() if value is not None})
     except ValueError as error:
-        raise BadInputError(f"half_offset_s {half_offset_s}, half {half}: {error}") from error
+        raise BadInputError(f"half_offset_s {half_offset_s}, half {half}: not settings of a video ({error})") from error
     if not path.exists():
         return {path: wanted.text()}
     if read_settings(path) != wanted:
