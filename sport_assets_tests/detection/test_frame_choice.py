@@ -6,7 +6,7 @@ from pydantic import ValidationError
 
 from sport_assets.detection.frame_choice import AIM, FrameSettings, choose_frames, frame_checks
 
-TIMES = np.arange(250) * 40.0
+TIMES = np.arange(250, dtype=np.float64) * np.float64(40)
 
 
 def test_every_nth_frame_from_the_first() -> None:
@@ -55,7 +55,7 @@ def test_cap_of_one_takes_one() -> None:
 
 @pytest.mark.parametrize(("written", "aimed"), [(AIM[0] - 1, False), (AIM[0], True), (AIM[1], True)])
 def test_number_of_frames_stands_against_the_aim(written: int, aimed: bool) -> None:
-    choice = choose_frames(np.arange(1000) * 40.0, [], FrameSettings(mode="every", every=1))
+    choice = choose_frames(np.arange(1000, dtype=np.float64), [], FrameSettings(mode="every", every=1))
     checks = {check.name: check for check in frame_checks(choice, written)}
     assert checks["frames_as_aimed"].passed == aimed and not checks["frames_as_aimed"].blocking
     assert checks["no_unreadable_frames"].failed == 1000 - written

@@ -22,13 +22,15 @@ EVERY = FrameSettings(mode="every", every=7)
 KINDS = {
     "a.mp4": {},
     "b.mp4": {"codec_options": {"bf": "3", "b-pyramid": "normal"}},
+    "interlaced.mp4": {"codec_options": {"bf": "2", "x264-params": "interlaced=1"}},
+    "open.mp4": {"codec_options": {"bf": "3", "x264-params": "open-gop=1"}},
     "plain.mp4": {"codec_options": {"bf": "0"}},
     "variable.mp4": {"times_ms": VARIABLE},
     "variable.mkv": {"times_ms": VARIABLE},
     "turned.mp4": {"rotation": 90},
     "turned_back.mp4": {"rotation": -90},
     "upside_down.mov": {"rotation": 180},
-    "hevc.mp4": {"codec": "libx265", "codec_options": {"x265-params": "log-level=none"}},
+    "hevc.mp4": {"codec": "libx265", "codec_options": made.HEVC},
     "mpeg4.avi": {"codec": "mpeg4"},
     "reordered.avi": {"codec_options": {"bf": "2"}},
     "vp9.webm": {"codec": "libvpx-vp9"},
@@ -42,7 +44,8 @@ def _all_frames(path: Path) -> tuple[list[NDArray[np.uint8]], list[float]]:
     """Every frame and its time in ms as OpenCV's sequential reading gives them."""
     capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
     capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
-    pictures, times = [], []
+    pictures: list[NDArray[np.uint8]] = []
+    times: list[float] = []
     while True:
         there, picture = capture.read()
         if not there:
@@ -117,7 +120,12 @@ def test_frames_near_events_are_taken(tmp_path: Path) -> None:
     extract_frames(path, "a", events, tmp_path / "out", settings)
     table = pl.read_parquet(tmp_path / "out" / "frames.parquet")
     assert dict(table.select("frame", "reason").iter_rows()) == {
-        0: "every", 8: "event", 10: "event", 12: "event", 20: "every", 40: "every",
+        0: "every",
+        8: "event",
+        10: "event",
+        12: "event",
+        20: "every",
+        40: "every",
         59: "event",
     }
 
@@ -150,10 +158,10 @@ def test_clip_that_begins_between_key_frames_loses_its_first_frames_alone(tmp_pa
 
 @pytest.mark.parametrize("codec", ["libx264", "libx265"])
 def test_video_that_is_damaged_in_the_middle_is_refused_and_leaves_nothing(tmp_path: Path, codec: str) -> None:
-    options = {"x265-params": "log-level=none"} if codec == "libx265" else {}
+    options = made.HEVC if codec == "libx265" else {}
     path = made.write_video(tmp_path / "a.mp4", codec=codec, codec_options=options, movflags="faststart")
     bad = made.damage(path, 0.4, 0.9)
-    with pytest.raises(BadVideoError, match="damaged or cut off: .* frames cannot be decoded") as error:
+    with pytest.raises(BadVideoError, match=r"damaged or cut off: .* frames cannot be decoded") as error:
         extract_frames(bad, "a", None, tmp_path / "out", EVERY)
     assert str(bad) in str(error.value)
     assert not list((tmp_path / "out").iterdir())

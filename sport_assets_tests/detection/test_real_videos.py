@@ -55,9 +55,19 @@ def test_real_clip_with_its_events_becomes_frames(real_data: Path, clip: Path, t
     made = extract_frames(clip, "left", table, tmp_path, FrameSettings(every=50, event_window_ms=200, event_step=2))
     frames = pl.read_parquet(tmp_path / "frames.parquet")
     assert dict(frames.select("frame", "reason").iter_rows()) == {
-        0: "both", 2: "event", 4: "event", 6: "event",
-        19: "event", 21: "event", 23: "event", 25: "event", 27: "event",
-        50: "every", 100: "every", 150: "every", 200: "every",
+        0: "both",
+        2: "event",
+        4: "event",
+        6: "event",
+        19: "event",
+        21: "event",
+        23: "event",
+        25: "event",
+        27: "event",
+        50: "every",
+        100: "every",
+        150: "every",
+        200: "every",
     }
     assert made.facts["frames"] == 13 and frames["sharpness"].min() > 50  # type: ignore[operator]
 

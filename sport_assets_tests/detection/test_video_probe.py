@@ -49,7 +49,7 @@ def test_rotation_turns_the_size(tmp_path: Path, counter_clockwise: int, clockwi
         ("a.avi", "mpeg4", {}, True),
         ("b.avi", "libx264", {"bf": "2"}, False),
         ("a.webm", "libvpx-vp9", {}, True),
-        ("a.mov", "libx265", {"x265-params": "log-level=none"}, True),
+        ("a.mov", "libx265", made.HEVC, True),
         ("A.M4V", "libx264", {}, True),
     ],
 )

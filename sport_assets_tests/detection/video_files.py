@@ -14,6 +14,8 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 WIDTH, HEIGHT = 160, 96
+HEVC = {"preset": "ultrafast", "x265-params": "log-level=none:pools=none:frame-threads=1:bframes=3"}
+"""Options of libx265: quiet, quick and on one thread."""
 _BITS = 8
 _TICK = Fraction(1, 1000)
 
