@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 
 from sport_assets.detection.augmentation.sample import Image
 
-# Luminance and the two chroma axes of NTSC's YIQ from R, G, B (rows), in BGR order of columns.
 _LUMINANCE = np.array([0.114, 0.587, 0.299])
-_YIQ = np.array([_LUMINANCE, [-0.3213, -0.2745, 0.5959], [0.3111, -0.5227, 0.2115]])
-_FROM_YIQ = np.linalg.inv(_YIQ)
+"""Of B, G and R, as in YCbCr (ITU-R BT.601)."""
+_TO_GREY = np.outer(np.ones(3), _LUMINANCE)
 
 
 def jitter_matrix(
@@ -27,11 +26,12 @@ def jitter_matrix(
     255). ``hue``: share of the circle by which colours are turned, positive from red to yellow.
     """
     angle = 2 * math.pi * hue
-    # I and Q span the plane of colours of one luminance; red to yellow turns from I towards minus Q
-    turn = saturation * np.array([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]])
-    chroma = np.eye(3)
-    chroma[1:, 1:] = turn
-    colours = contrast * brightness * (_FROM_YIQ @ chroma @ _YIQ)
+    # Rodrigues' rotation about the grey axis, in which blue, green and red are a third of a turn apart
+    cross = np.array([[0, 1, -1], [-1, 0, 1], [1, -1, 0]]) / math.sqrt(3)
+    turn = np.eye(3) + math.sin(angle) * cross + (1 - math.cos(angle)) * cross @ cross
+    turn += _TO_GREY - _TO_GREY @ turn
+    fade = saturation * np.eye(3) + (1 - saturation) * _TO_GREY
+    colours = contrast * brightness * turn @ fade
     offset = np.full((3, 1), (1 - contrast) * brightness * mean_luminance)
     return np.hstack([colours, offset])
 
@@ -41,9 +41,9 @@ def jitter(image: Image, brightness: float, contrast: float, saturation: float, 
 
     How it differs: there the four follow one another in random order, each clipped to 0 to 255, and hue is turned in
     HSV. Here the order is brightness, contrast, saturation, hue, only the result is clipped, and hue is turned about
-    the grey axis in YIQ: this keeps luminance, where HSV keeps the largest of R, G and B. Without hue both give the
-    same colours up to rounding as long as nothing is clipped; a turn of hue is close for grass and skin, and further
-    off for pure colours.
+    the grey axis. Without hue both give the same colours up to rounding as long as nothing is clipped. A turn of hue
+    gives nearly the same chroma (what differs from grey); it keeps the luminance, where HSV keeps the largest and the
+    smallest of R, G and B, so that there grass gets brighter as it turns yellow.
     """
     mean = float(_LUMINANCE @ cv2.mean(image)[:3])
     return cv2.transform(image, jitter_matrix(mean, brightness, contrast, saturation, hue))

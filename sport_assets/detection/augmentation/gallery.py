@@ -20,13 +20,16 @@ ZOOM = 6
 CAPTION_PX, GAP_PX = 22, 6
 BALL_COLOUR, PLAYER_COLOUR = (40, 40, 255), (90, 220, 60)
 NETWORK_PX = 576
+DRAWS = 4
+"""Of so many the one that changes most is shown: many draws are hardly to be seen."""
 
 
 def gallery(samples: Sequence[Sample], settings: AugmentationSettings, out_png: Path) -> None:
     """Write a PNG: one row for each operation that the settings allow, then all of them, then the network's square.
 
     Columns: the image before and after, and a ball of each (without one, another box, else the middle) ``ZOOM`` times
-    as large. Operations are drawn from a fixed seed, and come whatever their probability; samples take turns.
+    as large; after it a new ball where there is one. Operations are drawn from a fixed seed, and come whatever their
+    probability; samples take turns.
     """
     if not samples:
         raise ValueError("no sample to show: give at least one")
@@ -35,7 +38,10 @@ def gallery(samples: Sequence[Sample], settings: AugmentationSettings, out_png: 
     for number, (name, step) in enumerate(augmentation.steps().items()):
         if augmentation.probability(name) > 0:
             before = augmentation.load(number % len(samples))
-            after, _ = augmentation.apply(step, before, np.random.default_rng([number]))
+            draws = [
+                augmentation.apply(step, before, np.random.default_rng([number, draw]))[0] for draw in range(DRAWS)
+            ]
+            after = max(draws, key=lambda drawn: float(cv2.norm(before.image, drawn.image, cv2.NORM_L1)))
             rows.append((name, before, after))
     first = augmentation.load(0)
     varied, _ = augmentation(0, 0, 0)
@@ -46,7 +52,8 @@ def gallery(samples: Sequence[Sample], settings: AugmentationSettings, out_png: 
 
 
 def _row(name: str, before: Sample, after: Sample) -> Image:
-    panels = [_whole(before), _whole(after), _zoomed(before), _zoomed(after)]
+    newest = -1 if len(after.balls) > len(before.balls) else 0
+    panels = [_whole(before), _whole(after), _zoomed(before, 0), _zoomed(after, newest)]
     gap = np.full((PANEL_HEIGHT_PX, GAP_PX, 3), 255, np.uint8)
     line = np.concatenate([part for panel in panels for part in (panel, gap)], axis=1)
     caption = np.full((CAPTION_PX, line.shape[1], 3), 255, np.uint8)
@@ -65,10 +72,10 @@ def _whole(sample: Sample) -> Image:
     return panel
 
 
-def _zoomed(sample: Sample) -> Image:
+def _zoomed(sample: Sample, which: int) -> Image:
     """What is around a ball, with sharp pixels, so that one sees whether the box fits."""
     boxes = sample.balls if len(sample.balls) else sample.boxes
-    x, y = (boxes[0, :2] + boxes[0, 2:]) / 2 if len(boxes) else (sample.width / 2, sample.height / 2)
+    x, y = (boxes[which, :2] + boxes[which, 2:]) / 2 if len(boxes) else (sample.width / 2, sample.height / 2)
     side = PANEL_HEIGHT_PX // ZOOM
     left, top = (
         int(np.clip(round(v) - side // 2, 0, max(n - side, 0))) for v, n in ((x, sample.width), (y, sample.height))

@@ -50,4 +50,6 @@ def iso_noise(image: Image, level: float, left: int, top: int) -> Image:
 def jpeg(image: Image, quality: int) -> Image:
     """The image after JPEG compression of that quality (1 to 100)."""
     _, encoded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return cv2.imdecode(encoded, cv2.IMREAD_COLOR)
+    decoded = cv2.imdecode(encoded, cv2.IMREAD_COLOR)
+    assert decoded is not None  # OpenCV reads what it has written
+    return decoded

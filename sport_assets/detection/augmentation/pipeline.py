@@ -146,7 +146,7 @@ class Augmentation:
     def _copy_paste(self, sample: Sample, random: np.random.Generator) -> tuple[Sample, list[Sample]]:
         if self.balls:
             for _ in range(random.integers(1, self.settings.copy_paste.max_pastes, endpoint=True)):
-                patch = self.balls[random.integers(len(self.balls))]
+                patch = self.balls[int(random.integers(len(self.balls)))]
                 patch = patch.scaled(random.uniform(*_PASTE_SCALES), bool(random.random() < 0.5))
                 place = find_place(sample, patch, random)
                 if place is not None:
@@ -156,9 +156,9 @@ class Augmentation:
     def _color_jitter(self, sample: Sample, random: np.random.Generator) -> tuple[Sample, list[Sample]]:
         settings = self.settings.color_jitter
         widths = (settings.brightness, settings.contrast, settings.saturation)
-        factors = [random.uniform(1 - width, 1 + width) for width in widths]
+        brightness, contrast, saturation = (random.uniform(1 - width, 1 + width) for width in widths)
         hue = random.uniform(-settings.hue, settings.hue)
-        return sample.with_image(colour.jitter(sample.image, *factors, hue)), []
+        return sample.with_image(colour.jitter(sample.image, brightness, contrast, saturation, hue)), []
 
     def _clahe(self, sample: Sample, random: np.random.Generator) -> tuple[Sample, list[Sample]]:
         settings = self.settings.clahe
@@ -175,7 +175,9 @@ class Augmentation:
         return sample.with_image(blur.gaussian_blur(sample.image, size, random.uniform(*settings.sigma_range))), []
 
     def _iso_noise(self, sample: Sample, random: np.random.Generator) -> tuple[Sample, list[Sample]]:
-        left, top = (int(random.integers(side)) for side in (noise.BANK_WIDTH, noise.BANK_HEIGHT))
+        # where the cut-out fits into the bank: repeating the bank means copying it
+        spare = max(noise.BANK_WIDTH - sample.width, 0), max(noise.BANK_HEIGHT - sample.height, 0)
+        left, top = (int(random.integers(pixels, endpoint=True)) for pixels in spare)
         level = random.uniform(*self.settings.iso_noise.noise_level)
         return sample.with_image(noise.iso_noise(sample.image, level, left, top)), []
 

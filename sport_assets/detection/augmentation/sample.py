@@ -6,13 +6,15 @@ operations.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sport_assets.detection.categories import BALL
 
-Image = NDArray[np.uint8]
+Image = NDArray[Any]
+"""uint8 [height, width, 3], BGR. OpenCV's type hints do not say of which numbers its results are."""
 Boxes = NDArray[np.float64]
 
 MIN_SIDE_PX = 1.0
