@@ -20,7 +20,7 @@ ZOOM = 6
 CAPTION_PX, GAP_PX = 22, 6
 BALL_COLOUR, PLAYER_COLOUR = (40, 40, 255), (90, 220, 60)
 NETWORK_PX = 576
-DRAWS = 4
+DRAWS = 8
 """Of so many the one that changes most is shown: many draws are hardly to be seen."""
 
 
