@@ -33,7 +33,7 @@ _IMAGE_TEXTS: dict[str, str] = {
 _IMAGE_RULES: dict[str, tuple[Rule, ...]] = {
     "width": (_POSITIVE,),
     "height": (_POSITIVE,),
-    "file_name": (Rule("str_length", (1,), "file_name_empty"),),
+    "file_name": (Rule("str_matches", (r".",), "file_name_empty"),),
     "source": (Rule("isin", (list(_SOURCES),), "source_vocabulary"),),
     "true_aspect": (Rule("gt", (0,), "aspect_positive"),),
 }
