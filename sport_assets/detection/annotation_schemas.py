@@ -95,7 +95,7 @@ MEANING: dict[str, str] = {
     "image_unreadable": "the image cannot be decoded to its end: replace it",
     "image_size_differs": "the labels were made on an image of another size: export them again",
     "image_twice": "the same image is there already; the first in order of name is used",
-    "image_named_twice": "two entries name the same image file; the first is used",
+    "image_named_twice": "several entries name the same image file, so that nobody knows whose boxes hold: leave one",
     "image_without_labels": "an image of which no label file says anything: label it, or say that nothing is in it",
     "labels_without_image": "labels whose image is not there: put it there or take them out",
     "image_set_aside": "a box whose image is set aside",
@@ -139,12 +139,18 @@ def relation_failures(
     over_left = pl.min_horizontal("x", "y") < -tolerance_px
     over_right = pl.col("x") + pl.col("width") > pl.col("image_width") + tolerance_px
     over_bottom = pl.col("y") + pl.col("height") > pl.col("image_height") + tolerance_px
+    over = over_left | over_right | over_bottom
     # within the tolerance, and yet nothing of it in the image
+    sized = pl.min_horizontal("width", "height") > 0
     beyond = (pl.min_horizontal(pl.col("x") + pl.col("width"), pl.col("y") + pl.col("height")) <= 0) | (
         (pl.col("x") >= pl.col("image_width")) | (pl.col("y") >= pl.col("image_height"))
     )
     conditions = (
-        ("outside_the_image", "x, y, width, height", numbers & (over_left | over_right | over_bottom | beyond)),
+        (
+            "outside_the_image",
+            "x, y, width, height",
+            numbers & (over_left | over_right | over_bottom | (sized & beyond)),
+        ),
         ("image_unknown", "image", pl.col("image_width").is_null()),
         ("box_id_twice", "box", ~pl.col("box").is_first_distinct()),
         ("category_unknown", "category", ~pl.col("category").is_in(list(categories))),

@@ -35,24 +35,26 @@ class Review:
     updated: str | None = None
 
 
-def read_cvat(data: bytes, file: str, find: Callable[[str], str | None]) -> tuple[Entries, Review]:
+def read_cvat(data: bytes, file: str, find: Callable[[str], str | None], data_set: str = "") -> tuple[Entries, Review]:
     """Images, boxes and the review of a "CVAT for images" file.
 
-    ``file``: its name, for messages; ``find``: the image that a name in it means, or None where there is none.
+    ``file``: its name, and ``data_set`` the folder it is in, for messages; ``find``: the image that a name in it means,
+    or None where there is none.
     Raises ``BadLabelsError`` for broken XML, another root, or tracks ("CVAT for video").
     """
-    root = parse_xml(data, file)
+    where = f"{data_set}/{file}" if data_set else file
+    root = parse_xml(data, where)
     if root.tag != ROOT:
-        raise BadLabelsError(f"{file}: its root is <{root.tag}>, not <{ROOT}>. Export as CVAT for images 1.1.")
+        raise BadLabelsError(f"{where}: its root is <{root.tag}>, not <{ROOT}>. Export as CVAT for images 1.1.")
     if root.find("track") is not None:
-        raise BadLabelsError(f"{file}: it holds tracks (CVAT for video). Export as CVAT for images 1.1.")
+        raise BadLabelsError(f"{where}: it holds tracks (CVAT for video). Export as CVAT for images 1.1.")
     found = Entries()
     for count, element in enumerate(root.iter("image"), start=1):
         said = element.get("name", "")
         width, height = whole(element.get("width")), whole(element.get("height"))
         if not said or width is None or height is None:
             raise BadLabelsError(
-                f"{file}: image {count} has the name {said!r}, width {element.get('width')!r} and height "
+                f"{where}: image {count} has the name {said!r}, width {element.get('width')!r} and height "
                 f"{element.get('height')!r}. Export as CVAT for images 1.1."
             )
         image = find(said)

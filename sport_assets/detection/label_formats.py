@@ -150,7 +150,7 @@ def read_set(folder: Path, settings: SetSettings, images: ImageFolder) -> tuple[
             found.add(coco_entries(read_coco(folder / file), file, find))
         else:
             where = f"{folder.name}/{file}"
-            found.add(cvat.read_cvat(read_file(folder / file, where), file, find)[0])
+            found.add(cvat.read_cvat(read_file(folder / file, where), file, find, folder.name)[0])
     named = {image.name for image in found.images}
     found.faults += [fault("image_without_labels", name) for name in images.names if name not in named]
     return kind, found

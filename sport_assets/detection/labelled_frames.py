@@ -153,12 +153,13 @@ def _import(source: Path, roles: bool, withdrawn: set[str], into: _Import) -> No
             + (f" (as {entries.faults[0]['value'] or entries.faults[0]['file']})." if entries.faults else ".")
         )
     clip = source_clips(source, settings)
+    named = Counter(entry.name for entry in entries.images)
     numbers: dict[str, int] = {}
     gone: set[str] = set()
     rows: list[dict[str, Any]] = []
     faults = list(entries.faults)
     for entry in sorted(entries.images, key=lambda each: (each.name, each.file, each.line)):
-        if entry.name in numbers:
+        if named[entry.name] > 1:
             faults.append(fault("image_named_twice", entry.file, entry.line, value=entry.name))
             continue
         file = files.read(entry.name)
