@@ -8,7 +8,6 @@ of the pixel at the origin is (0, 0, 1, 1).
 """
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,7 +42,16 @@ BOX_COLUMNS: dict[str, pl.DataType] = {
     "score": pl.Float64(),  # 0 to 1; null for what a person drew
     "crowd": pl.Boolean(),
 }
-_OPTIONAL = ("video", "frame", "time_ms", "sha256", "source", "true_aspect")
+_OPTIONAL: dict[str, Any] = {
+    "video": str,
+    "frame": int,
+    "time_ms": int | float,
+    "sha256": str,
+    "source": str,
+    "true_aspect": int | float,
+}
+_MOST = 2**53
+"""Larger whole numbers are none that any tool counts images in, and JSON readers disagree on them."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +89,7 @@ def read_coco(path: Path) -> Labels:
         content = json.loads(path.read_bytes())
     except OSError as error:
         raise BadLabelsError(f"{path}: cannot be read ({error.strerror or error}). Give a COCO JSON file.") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadLabelsError(f"{path}: not JSON ({error}). Export the labels again as COCO.") from error
     if not isinstance(content, dict):
         raise BadLabelsError(
@@ -169,25 +177,33 @@ def _image(path: Path, number: int, entry: Any) -> dict[str, Any]:
         row[name] = _field(path, "images", number, entry, name, int)
         if row[name] <= 0:
             raise BadLabelsError(f"{path}: image {row['image']} ({row['file_name']}): {name} is {row[name]}")
-    return {**row, **{name: entry.get(name) for name in _OPTIONAL}}
+    for name in _OPTIONAL:
+        row[name] = entry.get(name)
+        kind = _OPTIONAL[name]
+        right = isinstance(row[name], kind) and (kind is str or _finite(row[name]))
+        if row[name] is not None and not right:
+            raise BadLabelsError(f"{path}: image {row['image']} ({row['file_name']}): {name} is {row[name]!r}")
+    return row
 
 
 def _box(path: Path, number: int, entry: Any) -> dict[str, Any]:
     identifier = _field(path, "annotations", number, entry, "id", int)
     bbox = entry.get("bbox")
-    wrong = not isinstance(bbox, list) or len(bbox) != 4
-    if wrong or not all(isinstance(v, int | float) and not isinstance(v, bool) and math.isfinite(v) for v in bbox):
+    if not isinstance(bbox, list) or len(bbox) != 4 or not all(map(_finite, bbox)):
         raise BadLabelsError(f"{path}: annotation {identifier}: bbox is {bbox!r}, not four finite numbers x, y, w, h")
     score = entry.get("score")
-    if score is not None and not (isinstance(score, int | float) and 0 <= score <= 1):
+    if score is not None and not (_finite(score) and 0 <= score <= 1):
         raise BadLabelsError(f"{path}: annotation {identifier}: score is {score!r}, not a number from 0 to 1")
+    crowd = entry.get("iscrowd", 0)
+    if crowd not in (0, 1):
+        raise BadLabelsError(f"{path}: annotation {identifier}: iscrowd is {crowd!r}, not 0 or 1")
     return {
         "box": identifier,
         "image": _field(path, "annotations", number, entry, "image_id", int),
         "category": _field(path, "annotations", number, entry, "category_id", int),
         **dict(zip(("x", "y", "width", "height"), map(float, bbox), strict=True)),
         "score": None if score is None else float(score),
-        "crowd": bool(entry.get("iscrowd", 0)),
+        "crowd": bool(crowd),
     }
 
 
@@ -195,7 +211,13 @@ def _field(path: Path, group: str, number: int, entry: Any, name: str, kind: typ
     value = entry.get(name) if isinstance(entry, dict) else None
     if not isinstance(value, kind) or isinstance(value, bool):
         raise BadLabelsError(f"{path}: {group}[{number}]: {name} is {value!r}, not {kind.__name__}")
+    if kind is int and not _finite(value):
+        raise BadLabelsError(f"{path}: {group}[{number}]: {name} is {value}, too large to be one")
     return value
+
+
+def _finite(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _MOST
 
 
 def _unique(path: Path, what: str, values: Sequence[int]) -> None:

@@ -1,0 +1,121 @@
+"""Reviewed labels come back: CVAT XML, CVAT's zip or COCO, matched with the images that were sent to review.
+
+Belongs here: whose boxes hold for which image after a review, and who reviewed. Must not come here: choosing what is
+reviewed, the formats themselves (``cvat``, ``coco``).
+"""
+
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+
+import polars as pl
+
+from sport_assets.detection import cvat
+from sport_assets.detection.coco import Labels, read_coco
+from sport_assets.detection.errors import BadLabelsError
+from sport_assets.detection.judging import categories, judge
+from sport_assets.detection.label_entries import Entries, Fault, fault, read_file
+from sport_assets.detection.label_formats import coco_entries
+
+
+@dataclass(frozen=True)
+class Reviewed:
+    """What a review brought back."""
+
+    labels: Labels
+    """The reviewed images, with their numbers and file names of before; ``source`` is reviewed, no box has a score."""
+    review: cvat.Review
+    faults: list[Fault]
+    """Rows that could not be used, by ``QUARANTINE_SCHEMA``."""
+    not_reviewed: tuple[str, ...]
+    """File names of images that were asked for and are not in the file."""
+    dropped: Mapping[str, int]
+    """Boxes of classes that are not ours, by the name of the class."""
+    cut: int
+    """Boxes that were cut at the edge of their image."""
+
+
+def read_reviewed(path: Path, asked: Labels, *, roles: bool = False, reviewer: str | None = None) -> Reviewed:
+    """Read a review of the images of ``asked``.
+
+    ``path``: CVAT for images 1.1 (.xml, or the .zip that CVAT exports) or COCO (.json, or a .zip with one in it), whose
+    image names are those of the package (``cvat.write_cvat_package``). COCO does not say who reviewed: ``reviewer``,
+    which also goes before the assignee that CVAT names. What a person left as it was has no score any more: it is a
+    label now. Raises ``BadLabelsError`` for a file that is neither, and for one of other images.
+    """
+    file = path.name
+    data, inside = _content(path)
+    find = cvat.images_by_package_name(asked)
+    review = cvat.Review()
+    if inside.lower().endswith(".xml"):
+        entries, review = cvat.read_cvat(data, file, find)
+    else:
+        entries = coco_entries(_coco(data, file), file, find)
+    if reviewer is not None:
+        review = replace(review, assignee=reviewer)
+    if not entries.images:
+        raise BadLabelsError(
+            f"{file}: none of its images was asked for (as {', '.join(asked.images['file_name'].to_list()[:1])}). "
+            "Bring the review of this very package, and leave the image names as they are."
+        )
+    images, faults = _images(entries, asked, file)
+    numbers = {row["file_name"]: row["image"] for row in images.iter_rows(named=True)}
+    boxes = [replace(box, score=None) for box in entries.boxes]
+    judged = judge(sorted(boxes, key=lambda box: numbers.get(box.image, 0)), images, numbers, roles=roles)
+    return Reviewed(
+        Labels(images.with_columns(source=pl.lit("reviewed")), judged.boxes, categories(roles)),
+        review,
+        [*entries.faults, *faults, *judged.faults],
+        tuple(name for name in asked.images["file_name"] if name not in {entry.name for entry in entries.images}),
+        judged.dropped,
+        judged.cut,
+    )
+
+
+def _content(path: Path) -> tuple[bytes, str]:
+    """The labels in a file and the name that tells their format."""
+    data = read_file(path, path.name)
+    kind = path.suffix.lower()
+    if kind in (".xml", ".json"):
+        return data, path.name
+    if kind != ".zip":
+        raise BadLabelsError(
+            f"{path.name}: neither .xml, .json nor .zip. Export as CVAT for images 1.1 or as COCO 1.0."
+        )
+    try:
+        with zipfile.ZipFile(path) as package:
+            names = [name for name in package.namelist() if name.lower().endswith((".xml", ".json"))]
+            names = [name for name in names if PurePosixPath(name).name != "labels.json"]
+            if len(names) != 1:
+                raise BadLabelsError(
+                    f"{path.name}: {len(names)} files of labels in it ({', '.join(names[:5]) or 'none'}); one is wanted"
+                )
+            return package.read(names[0]), names[0]
+    except (zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:  # damaged, encrypted, or packed otherwise
+        raise BadLabelsError(f"{path.name}: cannot be unpacked ({error}). Export it again.") from error
+
+
+def _coco(data: bytes, file: str) -> Labels:
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder, PurePosixPath(file).name)
+        copy.write_bytes(data)
+        return read_coco(copy)
+
+
+def _images(entries: Entries, asked: Labels, file: str) -> tuple[pl.DataFrame, list[Fault]]:
+    """The rows of ``asked`` that were reviewed, and entries that do not fit them."""
+    known = {row["file_name"]: row for row in asked.images.iter_rows(named=True)}
+    faults: list[Fault] = []
+    found: set[str] = set()
+    for entry in entries.images:
+        row = known[entry.name]
+        if entry.name in found:
+            raise BadLabelsError(f"{file}: {entry.name} is there twice. Export one task at a time.")
+        if (entry.width, entry.height) != (row["width"], row["height"]):
+            said = f"{entry.width}x{entry.height}, sent were {row['width']}x{row['height']}"
+            faults.append(fault("image_size_differs", file, entry.line, "width, height", said, image=entry.name))
+            continue
+        found.add(entry.name)
+    return asked.images.filter(pl.col("file_name").is_in(list(found))), faults
