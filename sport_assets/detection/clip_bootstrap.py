@@ -4,7 +4,7 @@ Belongs here: figures as functions of how often each clip counts, and resampling
 
 Frames of a clip are alike: whoever resamples frames finds intervals that are too narrow. The unit here is the clip (the
 images' ``video``; an image without one is a clip of its own). Images are matched once; a resample only weighs the
-pooled matches anew, which gives exactly what copies of the clips would give.
+pooled matches anew, which gives what copies of the clips would give (of equal scores, the order of images decides).
 """
 
 from collections.abc import Callable, Mapping
