@@ -209,7 +209,7 @@ def _at_sock(found: NDArray[np.float64], players: NDArray[np.float64]) -> NDArra
     lower = players.copy()
     lower[:, 1] = players[:, 3] - LOWER_PART * (players[:, 3] - players[:, 1])
     inside: NDArray[np.bool_] = (centre >= lower[None, :, :2]) & (centre <= lower[None, :, 2:])
-    return np.asarray(inside.all(axis=-1).any(axis=1))
+    return np.asarray(np.any(np.all(inside, axis=-1), axis=1))
 
 
 def _at_line(table: pl.DataFrame, read_image: ReadImage | None) -> pl.Series:

@@ -1,22 +1,22 @@
 """Ball candidates over consecutive frames: those on a smooth track stay, flashes and things that never move go.
 
-Belongs here: the filter over predictions of consecutive frames, and its effect. Must not come here: tracking of players,
-joining boxes into identities.
+Belongs here: the filter over predictions of consecutive frames, and its effect. Must not come here: tracking of
+players, joining boxes into identities.
 
-The idea is the specification's "parabolic consistency check": between two kicks a ball has nearly constant acceleration
-(gravity, rolling friction), so its picture moves on a piece of a parabola for some frames, while a sock, a line or noise
-that is taken for a ball does not. Gating on the second difference is the usual motion gate of tracking (constant velocity
-with bounded acceleration); the best chain through every candidate is found by dynamic programming over pairs.
+The idea is the specification's "parabolic consistency check": between two kicks a ball has nearly constant
+acceleration (gravity, rolling friction), so its picture moves on a piece of a parabola for some frames, while a sock, a
+line or noise that is taken for a ball does not. Gating on the second difference is the usual motion gate of tracking (constant
+velocity with bounded acceleration); the best chain through a candidate is found by dynamic programming over pairs.
 
 What stays:
 
-1. Candidates are linked over at most ``most_missed`` missing frames when the speed is possible, and two links are joined
-   when the acceleration is possible. Of each candidate the best chain before and after it is kept.
+1. Candidates are linked over at most ``most_missed`` missing frames when the speed is possible, and two links are
+   joined when the acceleration is possible. Of each candidate the best chain before and after it is kept.
 2. A candidate stays when a parabola fits ``least_points`` to seven neighbouring points of its chain, itself among them,
-   with a root mean square of at most ``most_residual_px``. A kick is no break: windows that end or begin there are tried.
-3. A place where candidates lie for ``static_s`` seconds without moving, while players move, is no ball in play and goes.
-   A ball that waits longer than that for a free kick goes, too: that is the price, and ``effect`` tells it. Without
-   predicted players this rule is not used, for a ball lies still when the game does.
+   with a root mean square of at most ``most_residual_px``. A kick is no break: windows may end or begin there.
+3. A place where candidates lie for ``static_s`` seconds without moving, while players move, is no ball in play and
+   goes. A ball that waits longer than that for a free kick goes, too: that is the price, and ``effect`` tells it.
+   Without predicted players this rule is not used, for a ball lies still when the game does.
 """
 
 from collections.abc import Iterator
@@ -154,8 +154,8 @@ def _runs(images: pl.DataFrame, settings: TemporalFilter) -> Iterator[pl.DataFra
 def _static(balls: pl.DataFrame, players: pl.DataFrame, run: pl.DataFrame, settings: TemporalFilter) -> pl.Series:
     """Whether each ball lies at a place that stays taken for long while players move.
 
-    A place is where a candidate lies that is not yet at a place, and all those within ``static_px`` of it. It counts from
-    the first to the last candidate of a stretch that no pause longer than half of ``static_s`` interrupts.
+    A place is where a candidate lies that is not yet at a place, and all those within ``static_px`` of it. It counts
+    from the first to the last candidate of a stretch that no pause longer than half of ``static_s`` interrupts.
     """
     still = np.zeros(len(balls), bool)
     if not len(players) or not len(balls):
@@ -247,10 +247,9 @@ def _best_chains(
     into: dict[int, list[int]] = {}
     for number, (_, later) in enumerate(links.tolist()):
         into.setdefault(later, []).append(number)
-    # links are in order of their earlier point: all links into it are done before
-    order = np.lexsort((links[:, 1], links[:, 0])) if len(links) else np.zeros(0, np.int64)
-    begins = np.searchsorted(links[order, 0], np.arange(len(points) + 1)) if len(links) else []
-    for point in range(len(points) if len(links) else 0):
+    order = np.lexsort((links[:, 1], links[:, 0]))
+    begins = np.searchsorted(links[order, 0], np.arange(len(points) + 1))
+    for point in range(len(points)):  # from early to late: all links into a point are done before those out of it
         incoming, outgoing = np.array(into.get(point, []), np.int64), order[begins[point] : begins[point + 1]]
         if not len(incoming) or not len(outgoing):
             continue
