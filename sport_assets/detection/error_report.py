@@ -17,7 +17,7 @@ The first that holds is taken; of swapped and poorly placed, those on true boxes
 """
 
 from collections.abc import Callable, Mapping
-from itertools import pairwise
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -42,8 +42,9 @@ LOWER_PART = 1 / 3
 """Of a player's box: shins, socks and boots."""
 LINE_LIKENESS = 0.5
 """From where a place counts as near a white line (``white_lines.line_likeness``)."""
-BLUR_EDGES_PX = (2.0, 5.0, 10.0)
-CROWDING_EDGES = (1, 2, 4)
+BLUR_CLASSES = {"under 2 px": 2.0, "2 to 5 px": 5.0, "5 to 10 px": 10.0, "10 px and more": inf}
+CROWDING_CLASSES = {"none": 1, "1": 2, "2 or 3": 4, "4 and more": inf}
+"""Names, and the number that the class ends below."""
 ERROR_COLUMNS: dict[str, pl.DataType] = {
     "of": pl.String(),  # truth or prediction: whose box the row is of; each box has one row
     "kind": pl.String(),
@@ -242,7 +243,7 @@ def summarise(errors: pl.DataFrame, categories: Mapping[int, str]) -> dict[str, 
             "predictions": _counts(said, PREDICTION_KINDS),
             "by_size": _recall_by(true, pl.col("size"), SIZES),
             "by_blur": _recall_by(true, *_blur_classes(true)),
-            "by_crowding": _recall_by(true, *_classes("neighbours", CROWDING_EDGES)),
+            "by_crowding": _recall_by(true, *_classes("neighbours", CROWDING_CLASSES)),
             "swapped_with": {categories[other]: count for other, count in swaps.iter_rows()},
         }
     ghosts = errors.filter(pl.col("at_sock").is_not_null())
@@ -259,7 +260,8 @@ def summarise(errors: pl.DataFrame, categories: Mapping[int, str]) -> dict[str, 
 
 
 def worst_cases(errors: pl.DataFrame, most: int = 12, *, ball_weight: float = 3.0) -> pl.DataFrame:
-    """The images with the gravest mistakes, worst first: image, weight, mistakes.
+    """The images with the gravest mistakes, worst first: image, weight, mistakes, and ``file_name``, ``kind``,
+    ``category``, ``score``, ``x``, ``y``, ``width``, ``height`` of the gravest one.
 
     A mistake counts by its score (a confident ghost is worse than a faint one); a miss counts 1; those of the ball
     ``ball_weight`` times. Equal weights go by image id.
@@ -268,11 +270,15 @@ def worst_cases(errors: pl.DataFrame, most: int = 12, *, ball_weight: float = 3.
     # what a true box and a prediction tell of the same mistake counts once
     wrong = wrong.filter((pl.col("of") == "prediction") | (pl.col("kind") == "missed"))
     weight = pl.col("score").fill_null(1.0) * pl.when(pl.col("category") == BALL).then(ball_weight).otherwise(1.0)
+    shown = ("file_name", "kind", "category", "score", "x", "y", "width", "height")
     return (
-        wrong.group_by("image")
-        .agg(weight=weight.sum().round(9), mistakes=pl.len())
+        wrong.with_columns(weight=weight)
+        .sort("weight", "of", "box", descending=[True, True, False])
+        .group_by("image", maintain_order=True)
+        .agg(*(pl.col(name).first() for name in shown), mistakes=pl.len(), weight=pl.col("weight").sum().round(9))
         .sort("weight", "image", descending=[True, False])
         .head(most)
+        .select("image", "weight", "mistakes", *shown)
     )
 
 
@@ -291,20 +297,18 @@ def _recall_by(true: pl.DataFrame, group: pl.Expr, names: tuple[str, ...]) -> di
     }
 
 
-def _classes(column: str, edges: tuple[float, ...]) -> tuple[pl.Expr, tuple[str, ...]]:
-    """Classes of a number: below the first edge, between, from the last up; null where it is null."""
-    names = (f"under {edges[0]:g}", *(f"{low:g} to {high:g}" for low, high in pairwise(edges)))
-    names = (*names, f"{edges[-1]:g} and more")
+def _classes(column: str, ends: Mapping[str, float]) -> tuple[pl.Expr, tuple[str, ...]]:
+    """The class of a number as an expression (null where it is null), and the names in order."""
     chosen: Any = pl.when(pl.col(column).is_null()).then(pl.lit(None, pl.String))
-    for edge, name in zip(edges, names, strict=False):
-        chosen = chosen.when(pl.col(column) < edge).then(pl.lit(name))
-    return chosen.otherwise(pl.lit(names[-1])), names
+    for name, end in ends.items():
+        chosen = chosen.when(pl.col(column) < end).then(pl.lit(name))
+    return chosen, tuple(ends)
 
 
 def _blur_classes(true: pl.DataFrame) -> tuple[pl.Expr, tuple[str, ...]]:
     """By the length of blur where it is known (pixels), else by thirds of the images' sharpness."""
     if true["blur_px"].is_not_null().any():
-        return _classes("blur_px", BLUR_EDGES_PX)
+        return _classes("blur_px", BLUR_CLASSES)
     names = ("blurred third", "middle third", "sharp third")
     images = true.select("image", "sharpness").unique().drop_nulls()
     low, high = (images["sharpness"].quantile(share, "linear") for share in (1 / 3, 2 / 3))

@@ -4,9 +4,10 @@ Belongs here: the filter over predictions of consecutive frames, and its effect.
 players, joining boxes into identities.
 
 The idea is the specification's "parabolic consistency check": between two kicks a ball has nearly constant
-acceleration (gravity, rolling friction), so its picture moves on a piece of a parabola for some frames, while a sock, a
-line or noise that is taken for a ball does not. Gating on the second difference is the usual motion gate of tracking (constant
-velocity with bounded acceleration); the best chain through a candidate is found by dynamic programming over pairs.
+acceleration (gravity, rolling friction), so its picture moves on a piece of a parabola for some frames; what flashes up
+on a line, a sock or in noise does not. Gating on the second difference is the usual motion gate of tracking (constant
+velocity with bounded acceleration); the best chain through a candidate is found by dynamic programming over pairs. A
+sock that is taken for a ball in frame after frame moves as smoothly as its player: this filter cannot tell it.
 
 What stays:
 
