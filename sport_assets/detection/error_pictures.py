@@ -49,7 +49,8 @@ def draw_cases(
             _draw(whole, picture, boxes, (0, 0, picture.shape[1], picture.shape[0]), WHOLE_WIDTH_PX)
             _draw(close, picture, boxes, _window(case, picture), CLOSE_UP_PX)
             score = "" if case["score"] is None else f", score {case['score']:.2f}"
-            whole.set_title(f"{case['file_name']}: {case['mistakes']} mistakes", fontsize=8, loc="left")
+            mistakes = "1 mistake" if case["mistakes"] == 1 else f"{case['mistakes']} mistakes"
+            whole.set_title(f"{case['file_name']}: {mistakes}", fontsize=8, loc="left")
             kind = case["kind"].replace("_", " ")
             close.set_title(f"{kind} {categories[case['category']]}{score}", fontsize=8, loc="left")
         if not len(cases):
@@ -103,6 +104,7 @@ def _draw(
             )
         )  # fmt: skip
         if close_up and box["of"] == "prediction":
-            axis.text(x, y - 2, f"{box['score']:.2f}", color=colour, fontsize=6, va="bottom", clip_on=True)
+            ground = {"facecolor": "black", "edgecolor": "none", "alpha": 0.6, "pad": 0.8}
+            axis.text(x, y - 3, f"{box['score']:.2f}", color=colour, fontsize=6, va="bottom", clip_on=True, bbox=ground)
     axis.set_xlim(-0.5, size[0] - 0.5)
     axis.set_ylim(size[1] - 0.5, -0.5)

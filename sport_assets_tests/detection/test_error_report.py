@@ -146,11 +146,7 @@ def test_size_blur_and_crowding() -> None:
     assert found["by_size"]["large"] == {"boxes": 1, "found": 1, "recall": 1.0}
     assert found["by_blur"]["blurred third"] == {"boxes": 3, "found": 0, "recall": 0.0}
     assert found["by_blur"]["sharp third"]["recall"] == 1.0
-    assert {name: row["boxes"] for name, row in found["by_crowding"].items()} == {
-        "under 1": 1,
-        "1 to 2": 2,
-        "2 to 4": 1,
-    }
+    assert {name: row["boxes"] for name, row in found["by_crowding"].items()} == {"none": 1, "1": 2, "2 or 3": 1}
     blurred = classify(truth, said, THRESHOLDS, blur_px={1: 1.0, 2: 3.0, 4: 12.0})
     by_blur = summarise(blurred, truth.categories)["categories"]["player"]["by_blur"]
     assert {name: row["boxes"] for name, row in by_blur.items()} == {
