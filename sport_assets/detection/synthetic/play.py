@@ -19,7 +19,7 @@ Team = Literal["left", "right"]
 Role = Literal["player", "goalkeeper", "referee", "ball"]
 
 _GRAVITY = 9.81
-_REACH_M = 0.9
+_REACH_M = 1.2
 _HOLD_FOR_DRIVE_S = 0.9
 _SHOT, _LOFTED, _INTERCEPTED = 0.12, 0.3, 0.15
 _USUAL_DEPTH_M = 30.0
@@ -121,6 +121,15 @@ def simulate(rng: np.random.Generator, settings: SceneSettings, area: Area) -> P
     return Play(match.people, positions, headings, speeds, strides, ball, events)
 
 
+def _apart(places: Floats, scale: float) -> Floats:
+    """Which way [P, 2] each is pushed by those who are close. Seen from the camera those behind one another cover one
+    another long before they are close, so that three steps in depth count as much as one across."""
+    away = (places[:, None] - places[None]) / ([1.0, 3.0] * np.array(max(scale, 0.5)))
+    distance = np.maximum(np.hypot(away[..., 0], away[..., 1]), 0.05)
+    push = away / distance[..., None] * np.clip(1.7 - distance, 0, None)[..., None]
+    return np.asarray(push.sum(axis=1) * scale)
+
+
 class _Match:
     """The state of a play from frame to frame."""
 
@@ -163,7 +172,10 @@ class _Match:
             across += [-direction * (place + rng.uniform(-0.06, 0.06) * (place > -0.9)) for place, _ in places]
             along += [share + rng.uniform(-0.05, 0.05) for _, share in places]
         y = area.near + (0.04 + 0.92 * np.clip([*along, 0.45], 0, 1)) * (area.far - area.near)
-        return np.stack([np.array([*across, 0.05]) * area.half(y), y], axis=-1)
+        homes = np.stack([np.array([*across, 0.05]) * area.half(y), y], axis=-1)
+        for _ in range(40):
+            homes = area.inside(homes + 0.3 * _apart(homes, self.scale))
+        return homes
 
     def step(self) -> None:
         """Note where everything is, then go on by one frame."""
@@ -194,11 +206,9 @@ class _Match:
             wanted[self.owner] = self.goal
         elif self.chaser is not None:
             wanted[self.chaser] = ball
-        apart = self.positions[:, None] - self.positions[None]
-        distance = np.maximum(np.hypot(apart[..., 0], apart[..., 1]), 0.05)
-        push = (apart / distance[..., None] * np.clip(1.4 - distance, 0, None)[..., None]).sum(axis=1)
+        push = _apart(self.positions, self.scale)
         fastest = np.full((len(wanted), 1), 5.0) * self.paces[:, None] * np.sqrt(self.scale)
-        aim = 1.6 * (wanted - self.positions) + 2.0 * push
+        aim = 1.6 * (wanted - self.positions) + 8.0 * push
         speed = np.maximum(np.hypot(*aim.T), 1e-6)[:, None]
         aim *= np.minimum(1.0, fastest / speed)
         self.velocities += np.clip(aim - self.velocities, -1, 1) * min(1.0, 6.0 * self.step_s)
@@ -222,7 +232,7 @@ class _Match:
         self.chaser = nearest
         if distance[nearest] < _REACH_M:
             self.owner, self.held_s = nearest, 0.0
-            self.hold_s = float(self.rng.choice([self.rng.uniform(0.15, 0.5), self.rng.uniform(0.9, 2.4)]))
+            self.hold_s = float(self.rng.choice([self.rng.uniform(0.05, 0.3), self.rng.uniform(0.9, 1.6)], p=[0.75, 0.25]))
             ahead = np.array([self._forward(nearest) * self.rng.uniform(1, 6), self.rng.uniform(-4, 4)]) * self.scale
             self.goal = self.area.inside(self.positions[nearest] + ahead)
             if self.hold_s >= _HOLD_FOR_DRIVE_S:
@@ -232,7 +242,7 @@ class _Match:
         """The ball is touched ahead, again and again; after a while it is kicked."""
         self.held_s += self.step_s
         heading = np.array([np.cos(self.headings[owner]), np.sin(self.headings[owner])])
-        touch = 0.3 + self.radius + 0.15 * (1 + np.sin(self.strides[owner]))
+        touch = self.radius + (0.6 + 0.45 * (1 + np.sin(self.strides[owner] / 2))) * max(self.scale, 0.6)
         way = self.positions[owner] + heading * touch - self.ball[:2]
         most = (4.0 + float(np.hypot(*self.velocities[owner]))) * self.step_s
         way *= min(1.0, most / max(float(np.hypot(*way)), 1e-9))
@@ -247,13 +257,13 @@ class _Match:
         if shot:
             receiver, speed = keeper, rng.uniform(18, 25)
         else:
-            receiver, speed = self._receiver(owner), rng.uniform(8, 15)
+            receiver, speed = self._receiver(owner), rng.uniform(6, 12)
         target = self.area.inside(self.positions[receiver] + self.velocities[receiver] * 0.5)
         distance = float(np.hypot(*(target - start)))
         if not shot and distance > 9 * self.scale and rng.random() < _LOFTED:
             speed = rng.uniform(11, 16)
         seconds = max(distance / (speed * self.scale), 0.2)
-        if (not shot and speed > 11 and distance > 9 * self.scale) or (shot and rng.random() < 0.5):
+        if (not shot and speed > 10 and distance > 9 * self.scale) or (shot and rng.random() < 0.5):
             apex = min(_GRAVITY * seconds**2 / 8, 3.0) * self.scale
         self.flight, self.owner = _Flight(start, target, seconds, apex, receiver), None
         self._happened("SHOT" if shot else "PASS", owner)
@@ -264,7 +274,7 @@ class _Match:
         mates = np.array([number for number in range(first, first + self.side) if number != owner])
         away = self.positions[mates] - self.positions[owner]
         distance = np.hypot(*away.T)
-        weight = np.exp(-(((distance - 11 * self.scale) / (6 * self.scale + 0.5)) ** 2)) + 0.02
+        weight = np.exp(-(((distance - 14 * self.scale) / (6 * self.scale + 0.5)) ** 2)) + 0.02
         weight *= 1 + 0.5 * np.tanh(away[:, 0] * self._forward(owner) / 5)
         weight[mates % self.side == 0] *= 0.3
         receiver = int(self.rng.choice(mates, p=weight / weight.sum()))

@@ -25,7 +25,7 @@ _SHUTTER = 0.5
 _LARGEST_YAW = np.radians(15.0)
 _PAN_SECONDS = 0.8
 _NOISE_MARGIN = 128
-_SHADOW_DARKNESS = 0.28
+_SHADOW_DARKNESS = 0.2
 
 
 @dataclass(frozen=True)
@@ -100,6 +100,8 @@ class Scene:
             decoys=wanted.decoys,
         )
         self._noise = self._noise_bank(noise_rng)
+        ways = np.hypot(*np.diff(self.play.ball[:, :2], axis=0).T)
+        self._rolled = np.cumsum(ways) / (wanted.ball_diameter_m / 2)  # radians that the ball has turned
         self._heights = np.array([person.height_m for person in self.look.people])
 
     def __len__(self) -> int:
@@ -205,9 +207,8 @@ class Scene:
         grounds = np.concatenate([play.positions[now[0]], play.ball[now[0], :2][None]])
         _, distances = camera.project(np.concatenate([grounds, np.zeros((len(grounds), 1))], axis=1), now[1])
         order = np.argsort(-distances, kind="stable").tolist()
-        rolled = float(play.ball[: now[0] + 1, 0].sum()) / wanted.ball_diameter_m
         layers = [
-            draw_ball(ball, diameter, rolled, blurs[-1], panels=wanted.decoys)
+            draw_ball(ball, diameter, float(self._rolled[number]), blurs[-1], panels=wanted.decoys)
             if index == len(joints)
             else draw_person(joints[index], float(scales[index]), self.look.people[index], blurs[index])
             for index in order

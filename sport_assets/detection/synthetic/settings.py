@@ -26,11 +26,12 @@ class SceneSettings:
     players: int = 11
     """On each side, the goalkeeper among them."""
     camera: CameraKind = "static"
-    ball_pixels: tuple[float, float] = (5.0, 16.0)
+    ball_pixels: tuple[float, float] = (5.0, 14.0)
     """The ball's diameter (pixels, without blur) where it is farthest and where it is nearest, or beyond in neither.
     The camera follows from it: a narrow range gives a high and distant camera, a wide one a low camera nearby."""
-    players_per_ball: float = 8.2
-    """How many balls high a player is: 8.2 in reality; fewer for images so small that a real ball would vanish."""
+    players_per_ball: float = 6.5
+    """How many balls high a player is. 8.2 in reality: then 22 players fill the image and cover one another often. By
+    default about one player in twenty touches another in the image; fewer balls still for very small images."""
     blur: bool = True
     """Blur along the motion of the ball, of the players and of the camera while the shutter is open."""
     decoys: bool = True
