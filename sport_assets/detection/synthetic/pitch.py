@@ -9,6 +9,7 @@ camera that turns about its own centre sees homographies of it.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -57,7 +58,10 @@ class Markings:
     def lines(self) -> list[Floats]:
         """Polylines [N, 2] of all white lines, in metres."""
         across, along = self.middle
-        found = [self._box(self.left, self.near, self.right, self.far), np.array([[across, self.near], [across, self.far]])]
+        found = [
+            self._box(self.left, self.near, self.right, self.far),
+            np.array([[across, self.near], [across, self.far]]),
+        ]
         found.append(_arc(across, along, 9.15 * self.scale))
         for goal, inward in ((self.left, 1), (self.right, -1)):
             for depth, half in ((16.5, 20.16), (5.5, 9.16)):
@@ -65,7 +69,9 @@ class Markings:
                 found.append(self._box(goal, along - half * self.scale, edge, along + half * self.scale))
             opening = np.arccos(5.5 / 9.15)  # the part of the circle round the spot that is outside the box
             turn = 0.0 if inward > 0 else np.pi
-            found.append(_arc(goal + inward * 11 * self.scale, along, 9.15 * self.scale, turn - opening, turn + opening))
+            found.append(
+                _arc(goal + inward * 11 * self.scale, along, 9.15 * self.scale, turn - opening, turn + opening)
+            )
             for corner in (self.near, self.far):
                 found.append(_arc(goal, corner, 1.5 * self.scale, *self._quarter(inward, corner)))
         return found
@@ -124,7 +130,10 @@ class _Painter:
         stripe = 5.5 * markings.scale
         shade = 1 + look.stripe * np.clip(6 * np.sin(np.pi * across / stripe), -1, 1)[None, :] / 2
         uneven = sum(
-            amount * cv2.resize(rng.standard_normal((cells, 2 * cells), np.float32), (width, height), interpolation=cv2.INTER_CUBIC)
+            amount
+            * cv2.resize(
+                rng.standard_normal((cells, 2 * cells), np.float32), (width, height), interpolation=cv2.INTER_CUBIC
+            )
             for cells, amount in ((6, 0.03), (30, 0.025), (120, 0.03))
         )
         grain = rng.standard_normal((height, width), np.float32) * np.float32(0.05)
@@ -148,11 +157,9 @@ class _Painter:
         cover = np.zeros(self.image.shape[:2], np.uint8)
         wide = max(0.12 * np.sqrt(markings.scale), 0.06)
         for line in markings.lines():
-            for start, end in zip(line[:-1], line[1:], strict=True):
+            for start, end in pairwise(line):
                 side = np.array([-(end - start)[1], (end - start)[0]]) * (wide / 2 / np.hypot(*(end - start)))
-                along = np.linspace(start, end, 9)  # so that no piece reaches behind the camera
-                for first, last in zip(along[:-1], along[1:], strict=True):
-                    self._fill(cover, np.array([first + side, last + side, last - side, first - side]), 255)
+                self._fill(cover, np.array([start + side, end + side, end - side, start - side]), 255)
         if decoys:
             for x, y in markings.spots():
                 self._fill(cover, _arc(x, y, 1.3 * wide), 255)
@@ -174,7 +181,7 @@ class _Painter:
         top = self._row(y, height_m)
         if base <= 0:
             return
-        size = max((base - top) * 0.42, 2.0)
+        size = max((base - top) * 0.42, 3.0)
         self._crowd(look, int(top) + 1, size)
         self._boards(look, round(top), round(base))
 
@@ -214,7 +221,16 @@ class _Painter:
             if height >= 6:
                 name = _BRANDS[int(self.rng.integers(len(_BRANDS)))]
                 place = (column + height // 2, bottom - height // 4)
-                cv2.putText(self.image, name, place, cv2.FONT_HERSHEY_SIMPLEX, scale, ink, max(1, round(2.2 * scale)), cv2.LINE_AA)
+                cv2.putText(
+                    self.image,
+                    name,
+                    place,
+                    cv2.FONT_HERSHEY_SIMPLEX,
+                    scale,
+                    ink,
+                    max(1, round(2.2 * scale)),
+                    cv2.LINE_AA,
+                )
             column += long
         cv2.line(self.image, (0, bottom), (self.size[0], bottom), (40, 60, 45), max(1, height // 10))
 
@@ -230,7 +246,12 @@ class _Painter:
             for share in np.linspace(0, 1, 6):
                 x, z = goal + share * (back - goal), high * (1 - 0.4 * share)
                 self._line([(x, along - half, z), (x, along + half, z)], 0.02, (170, 175, 175))
-            posts = [(goal, along - half, 0), (goal, along - half, high), (goal, along + half, high), (goal, along + half, 0)]
+            posts = [
+                (goal, along - half, 0),
+                (goal, along - half, high),
+                (goal, along + half, high),
+                (goal, along + half, 0),
+            ]
             self._line(posts, 0.1, WHITE)
             if decoys:
                 for y in (markings.near, markings.far):
@@ -255,7 +276,9 @@ class _Painter:
 
     def _dot(self, x: float, y: float, radius: float, colour: Sequence[float]) -> None:
         fixed = 1 << _SHIFT
-        cv2.circle(self.image, (round(x * fixed), round(y * fixed)), round(radius * fixed), colour, -1, cv2.LINE_AA, _SHIFT)
+        cv2.circle(
+            self.image, (round(x * fixed), round(y * fixed)), round(radius * fixed), colour, -1, cv2.LINE_AA, _SHIFT
+        )
 
     def _fixed(self, pixels: Floats) -> NDArray[np.int32]:
         """As OpenCV draws: pixel centres at whole numbers, in fixed point."""

@@ -6,7 +6,7 @@ Everybody moves all the time (each drifts round a place of their own, follows th
 others), so that nobody becomes part of the background of a static camera.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -28,7 +28,7 @@ _USUAL_DEPTH_M = 30.0
 
 @dataclass(frozen=True)
 class Area:
-    """Where is played: from ``near`` to ``far`` (y in metres), to ``near_half`` and ``far_half`` on both sides there."""
+    """Where is played: from ``near`` to ``far`` (y, metres), and there ``near_half`` and ``far_half`` to both sides."""
 
     near: float
     far: float
@@ -114,10 +114,17 @@ def people(players: int) -> tuple[Person, ...]:
 def simulate(rng: np.random.Generator, settings: SceneSettings, area: Area) -> Play:
     """A play of that many frames inside an area. The same generator gives the same play."""
     match = _Match(rng, settings, area)
+    for _ in range(round(rng.uniform(2.0, 5.0) * settings.frame_rate)):  # so that it begins in the midst of a match
+        match.step()
+    begin, match.rows = match.frame, []
     for _ in range(settings.frames + 1):
         match.step()
     positions, headings, speeds, strides, ball = (np.array(rows) for rows in zip(*match.rows, strict=True))
-    events = tuple(event for event in sorted(match.events, key=lambda e: e.frame) if event.frame < settings.frames)
+    events = tuple(
+        replace(event, frame=event.frame - begin)
+        for event in match.events
+        if 0 <= event.frame - begin < settings.frames
+    )
     return Play(match.people, positions, headings, speeds, strides, ball, events)
 
 
@@ -180,9 +187,7 @@ class _Match:
     def step(self) -> None:
         """Note where everything is, then go on by one frame."""
         speeds = np.hypot(*self.velocities.T)
-        self.rows.append(
-            (self.positions.copy(), self.headings.copy(), speeds, self.strides.copy(), self.ball.copy())
-        )
+        self.rows.append((self.positions.copy(), self.headings.copy(), speeds, self.strides.copy(), self.ball.copy()))
         self._move_people()
         if self.flight is not None:
             self._fly(self.flight)
@@ -232,7 +237,9 @@ class _Match:
         self.chaser = nearest
         if distance[nearest] < _REACH_M:
             self.owner, self.held_s = nearest, 0.0
-            self.hold_s = float(self.rng.choice([self.rng.uniform(0.05, 0.3), self.rng.uniform(0.9, 1.6)], p=[0.75, 0.25]))
+            self.hold_s = float(
+                self.rng.choice([self.rng.uniform(0.05, 0.3), self.rng.uniform(0.9, 1.6)], p=[0.75, 0.25])
+            )
             ahead = np.array([self._forward(nearest) * self.rng.uniform(1, 6), self.rng.uniform(-4, 4)]) * self.scale
             self.goal = self.area.inside(self.positions[nearest] + ahead)
             if self.hold_s >= _HOLD_FOR_DRIVE_S:

@@ -197,9 +197,7 @@ class Scene:
         ball, ball_depth = camera.project(play.ball[now[0]], now[1])
         moves = np.zeros((len(joints) + 1, 2))
         for (index, yaw), sign in ((then, 1), (now, -1)):
-            centres = np.concatenate(
-                [play.positions[index], np.full((len(joints), 1), PLAYER_HEIGHT_M / 2)], axis=1
-            )
+            centres = np.concatenate([play.positions[index], np.full((len(joints), 1), PLAYER_HEIGHT_M / 2)], axis=1)
             moves += sign * camera.project(np.concatenate([centres, play.ball[index][None]]), yaw)[0]
         blurs = moves * _SHUTTER * wanted.blur
         scales = camera.focal_pixels / depths.mean(axis=1)

@@ -50,7 +50,7 @@ class SceneSettings:
             "frame_rate": 1 <= self.frame_rate <= 240,
             "players": 2 <= self.players <= 11,
             "camera": self.camera in ("static", "panning"),
-            "ball_pixels": 1 <= smallest and smallest * _LEAST_RANGE <= largest <= self.height / 6,
+            "ball_pixels": smallest >= 1 and smallest * _LEAST_RANGE <= largest <= self.height / 6,
             "players_per_ball": 3 <= self.players_per_ball <= 12,
             "noise": 0 <= self.noise <= 30,
         }

@@ -17,6 +17,8 @@ from sport_assets.detection.synthetic.camera import Floats
 from sport_assets.detection.synthetic.layers import Layer
 from sport_assets.detection.synthetic.look import Colour, Person
 
+Point = tuple[float, float]
+
 _SHIFT = 4
 _DRAWN_HIGH = 260
 """About how many pixels high a person is drawn before it is made smaller."""
@@ -38,7 +40,10 @@ def skeletons(places: Floats, headings: Floats, speeds: Floats, strides: Floats,
     up = np.array([0.0, 0.0, 1.0])
     swing = 0.12 + 0.62 * np.clip(speeds / 5, 0, 1)
     lean = (0.04 + 0.16 * np.clip(speeds / 6, 0, 1))[:, None]
-    hip = np.concatenate([places, np.zeros((count, 1))], axis=1) + up * size * (0.93 - 0.03 * np.abs(np.sin(strides)))[:, None]
+    hip = (
+        np.concatenate([places, np.zeros((count, 1))], axis=1)
+        + up * size * (0.93 - 0.03 * np.abs(np.sin(strides)))[:, None]
+    )
     neck = hip + size * 0.54 * (up + lean * forward)
     joints = np.empty((count, 17, 3))
     joints[:, _HEAD] = neck + size * (0.19 * up + 0.04 * forward)
@@ -48,7 +53,7 @@ def skeletons(places: Floats, headings: Floats, speeds: Floats, strides: Floats,
         bend = swing * (0.55 + 0.75 * np.clip(np.cos(strides + (np.pi if number else 0.0)), 0, 1))
 
         def limb(angle: Floats, length: float) -> Floats:
-            return size * length * (np.sin(angle)[:, None] * forward - np.cos(angle)[:, None] * up)  # noqa: B023
+            return size * length * (np.sin(angle)[:, None] * forward - np.cos(angle)[:, None] * up)
 
         shoulder = neck + size * (0.19 * side * aside - 0.05 * up)
         elbow = shoulder + limb(-turn, 0.29) + size * 0.05 * side * aside
@@ -71,50 +76,59 @@ def draw_person(joints: Floats, pixels_per_m: float, person: Person, motion: Flo
     size = person.height_m / 1.8 * pixels_per_m
     sheet = _Sheet(joints, 0.16 * size, min(8, max(1, round(_DRAWN_HIGH / (1.8 * pixels_per_m)))), motion)
     kit, skin = person.kit, person.skin
-    near = int(joints[_SHOULDERS][1, 1] > joints[_SHOULDERS][0, 1])  # the side that is nearer to the camera
+    points: list[Point] = [tuple(point) for point in joints.tolist()]
+    shoulders, hips = points[_SHOULDERS], points[_HIPS]
+    near = int(shoulders[1][1] > shoulders[0][1])  # the side that is nearer to the camera
     for number, shade in ((1 - near, 0.82), (near, 1.0)):
-        hip, knee, foot, toe = (joints[part][number] for part in (_HIPS, _KNEES, _FEET, _TOES))
-        sheet.line((hip, knee), 0.14 * size, skin, shade)
-        sheet.line((knee, foot), 0.115 * size, kit.socks, shade)
-        sheet.line((foot, toe), 0.085 * size, person.boots, shade)
-        sheet.line((hip, hip + 0.62 * (knee - hip)), 0.185 * size, kit.shorts, shade)
+        hip, knee, foot, toe = (points[part][number] for part in (_HIPS, _KNEES, _FEET, _TOES))
+        sheet.line(hip, knee, 0.14 * size, skin, shade)
+        sheet.line(knee, foot, 0.115 * size, kit.socks, shade)
+        sheet.line(foot, toe, 0.085 * size, person.boots, shade)
+        sheet.line(hip, _between(hip, knee, 0.62), 0.185 * size, kit.shorts, shade)
         if number != near:
-            _arm(sheet, joints, number, size, person, shade)
-    shoulders, hips = joints[_SHOULDERS], joints[_HIPS]
-    sheet.line((hips[0], hips[1]), 0.2 * size, kit.shorts, 0.95)
-    torso = np.concatenate([shoulders, joints[_HIP] + 0.75 * (hips - joints[_HIP]) - [0, 0.06 * size]])
-    sheet.hull(torso, 0.17 * size, kit.shirt, 0.97)
-    _arm(sheet, joints, near, size, person, 1.0)
-    sheet.line((joints[_NECK], joints[_HEAD]), 0.1 * size, skin, 0.85)
-    head = joints[_HEAD]
-    sheet.dot(head, 0.115 * size, person.hair, 1.0)
-    sheet.dot(head + [0, 0.035 * size], 0.09 * size, skin, 1.0)
+            _arm(sheet, points, number, size, person, shade)
+    sheet.line(hips[0], hips[1], 0.2 * size, kit.shorts, 0.95)
+    waist = [_below(_between(points[_HIP], hip, 0.75), -0.06 * size) for hip in hips]
+    sheet.hull([*shoulders, *waist], 0.17 * size, kit.shirt, 0.97)
+    _arm(sheet, points, near, size, person, 1.0)
+    sheet.line(points[_NECK], points[_HEAD], 0.1 * size, skin, 0.85)
+    sheet.dot(points[_HEAD], 0.115 * size, person.hair, 1.0)
+    sheet.dot(_below(points[_HEAD], 0.035 * size), 0.09 * size, skin, 1.0)
     return sheet.layer()
 
 
-def _arm(sheet: "_Sheet", joints: Floats, number: int, size: float, person: Person, shade: float) -> None:
-    shoulder, elbow, hand = (joints[part][number] for part in (_SHOULDERS, _ELBOWS, _HANDS))
-    sheet.line((elbow, hand), 0.075 * size, person.skin, shade)
-    sheet.line((shoulder, elbow), 0.105 * size, person.kit.shirt, shade)
+def _arm(sheet: "_Sheet", points: list[Point], number: int, size: float, person: Person, shade: float) -> None:
+    shoulder, elbow, hand = (points[part][number] for part in (_SHOULDERS, _ELBOWS, _HANDS))
+    sheet.line(elbow, hand, 0.075 * size, person.skin, shade)
+    sheet.line(shoulder, elbow, 0.105 * size, person.kit.shirt, shade)
+
+
+def _between(first: Point, last: Point, share: float) -> Point:
+    return first[0] + share * (last[0] - first[0]), first[1] + share * (last[1] - first[1])
+
+
+def _below(point: Point, down: float) -> Point:
+    return point[0], point[1] + down
 
 
 def draw_ball(place: Floats, diameter: float, turn: float, motion: Floats, *, panels: bool) -> Layer:
     """A white ball, pixels; ``panels``: with dark ones that ``turn`` (radians), and shaded below."""
     sheet = _Sheet(place[None], diameter / 2 + 1, 8, motion)
-    radius = diameter / 2
-    sheet.dot(place, radius, (246, 248, 248), 1.0)
+    radius, (x, y) = diameter / 2, place.tolist()
+    sheet.dot((x, y), radius, (246, 248, 248), 1.0)
     if panels:
         for number in range(3):
             angle = turn + number * 2 * np.pi / 3
-            sheet.dot(place + 0.55 * radius * np.array([np.cos(angle), np.sin(angle)]), 0.2 * radius, (70, 66, 64), 1.0)
-        sheet.shade_below(place[1], radius)
+            spot = x + 0.55 * radius * float(np.cos(angle)), y + 0.55 * radius * float(np.sin(angle))
+            sheet.dot(spot, 0.2 * radius, (70, 66, 64), 1.0)
+        sheet.shade_below(y, radius)
     return sheet.layer()
 
 
 def draw_shadow(outline: Floats, darkness: float) -> Layer:
     """A soft dark spot inside an outline [N, 2] in pixels."""
     sheet = _Sheet(outline, 2, 2, np.zeros(2))
-    sheet.hull(outline, 0, (0, 0, 0), 1.0)
+    sheet.hull(outline.tolist(), 0, (0, 0, 0), 1.0)
     layer = sheet.layer()
     soft = cv2.blur(layer.image, (3, 3)) if min(layer.image.shape[:2]) > 3 else layer.image
     return Layer(np.asarray(soft * darkness, np.uint8), layer.left, layer.top)
@@ -128,29 +142,29 @@ class _Sheet:
         margin += 1 + float(np.abs(motion).max()) / 2
         low = np.floor(points.min(axis=0) - margin)
         high = np.ceil(points.max(axis=0) + margin)
-        self.origin, self.zoom = low, zoom
+        self.corner: Point = float(low[0]), float(low[1])
+        self.zoom = zoom
         self.size = (high - low).astype(int)
         self.drawn: NDArray[np.uint8] = np.zeros((self.size[1] * zoom, self.size[0] * zoom, 4), np.uint8)
 
-    def line(self, ends: Sequence[Floats], thick: float, colour: Colour, shade: float) -> None:
-        first, last = self._fixed(np.array(ends)).tolist()
-        cv2.line(self.drawn, first, last, _paint(colour, shade), max(1, round(thick * self.zoom)), cv2.LINE_8, _SHIFT)
+    def line(self, first: Point, last: Point, thick: float, colour: Colour, shade: float) -> None:
+        wide = max(1, round(thick * self.zoom))
+        cv2.line(self.drawn, self._fixed(first), self._fixed(last), _paint(colour, shade), wide, cv2.LINE_8, _SHIFT)
 
-    def hull(self, points: Floats, thick: float, colour: Colour, shade: float) -> None:
-        corners = cv2.convexHull(self._fixed(points))
+    def hull(self, points: Sequence[Point], thick: float, colour: Colour, shade: float) -> None:
+        corners = cv2.convexHull(np.array([self._fixed(point) for point in points], np.int32))
         cv2.fillConvexPoly(self.drawn, corners, _paint(colour, shade), cv2.LINE_8, _SHIFT)
         if thick:
             wide = max(1, round(thick * self.zoom))
             cv2.polylines(self.drawn, [corners], True, _paint(colour, shade), wide, cv2.LINE_8, _SHIFT)
 
-    def dot(self, centre: Floats, radius: float, colour: Colour, shade: float) -> None:
-        place = self._fixed(centre).tolist()
+    def dot(self, centre: Point, radius: float, colour: Colour, shade: float) -> None:
         fixed = round(radius * self.zoom * (1 << _SHIFT))
-        cv2.circle(self.drawn, place, fixed, _paint(colour, shade), -1, cv2.LINE_8, _SHIFT)
+        cv2.circle(self.drawn, self._fixed(centre), fixed, _paint(colour, shade), -1, cv2.LINE_8, _SHIFT)
 
     def shade_below(self, middle: float, radius: float) -> None:
         """Darken what is below, by up to a third."""
-        rows = (np.arange(len(self.drawn)) / self.zoom + self.origin[1] - middle) / radius
+        rows = (np.arange(len(self.drawn)) / self.zoom + self.corner[1] - middle) / radius
         share = (1 - 0.33 * np.clip(rows * 0.5 + 0.5, 0, 1)).astype(np.float32)[:, None, None]
         self.drawn[..., :3] = (self.drawn[..., :3] * share).astype(np.uint8)
 
@@ -162,10 +176,12 @@ class _Sheet:
         if length > 0.5:
             kernel = motion_kernel(*(round(float(value) * 4) for value in self.motion))
             small = np.asarray(cv2.filter2D(small, -1, kernel, borderType=cv2.BORDER_CONSTANT), np.uint8)
-        return Layer(small, int(self.origin[0]), int(self.origin[1]))
+        return Layer(small, int(self.corner[0]), int(self.corner[1]))
 
-    def _fixed(self, points: Floats) -> NDArray[np.int32]:
-        return np.round(((points - self.origin) * self.zoom - 0.5) * (1 << _SHIFT)).astype(np.int32)
+    def _fixed(self, point: Point) -> tuple[int, int]:
+        """As OpenCV draws: pixel centres at whole numbers, in fixed point."""
+        across, down = ((value - low) * self.zoom - 0.5 for value, low in zip(point, self.corner, strict=True))
+        return round(across * (1 << _SHIFT)), round(down * (1 << _SHIFT))
 
 
 def _paint(colour: Colour, shade: float) -> tuple[float, float, float, float]:
