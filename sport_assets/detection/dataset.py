@@ -8,25 +8,24 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 import polars as pl
 
-from sport_assets.detection.coco import Labels, write_coco
+from sport_assets.detection.coco import Labels, read_coco, write_coco
 from sport_assets.detection.contact_sheet import contact_sheet
 from sport_assets.detection.dataset_checks import CHECKS, COCO_FILE, dataset_checks, read_sides, statistics
 from sport_assets.detection.dataset_merge import Kind, Merged, Source, merge
 from sport_assets.detection.dataset_split import SIDES, Group, SplitError, SplitSettings, split_sides
 from sport_assets.detection.errors import BadLabelsError
-from sport_assets.lineage.checks import CheckResult
+from sport_assets.detection.step_report import StepReport
 from sport_assets.lineage.row_index import RowIndex
 
 __all__ = [
     "CHECKS",
-    "DatasetReport",
     "Kind",
     "Source",
     "SplitError",
@@ -42,15 +41,30 @@ SPLIT_VERSION = 1
 _SPEC_SIDES = {"train": "train", "valid": "val", "test": "test"}
 
 
-@dataclass(frozen=True)
-class DatasetReport:
-    """What is known of a data set that was written."""
+ANNOTATIONS_FILE = "annotations.json"
+"""Labels of a source, in its folder."""
 
-    checks: tuple[CheckResult, ...]
-    facts: Mapping[str, Any]
-    """Statistics by side, videos by side, how sources were merged."""
-    identifiers: RowIndex = field(default_factory=RowIndex)
-    """The videos on each side."""
+
+def write_from_folders(
+    sources: Iterable[tuple[Kind, str, Path, Path]],
+    out: Path,
+    *,
+    settings: Mapping[str, Any],
+    teacher_videos: Collection[str],
+) -> StepReport:
+    """``write_dataset`` from published folders: kind, name, the folder with the labels, the folder of their images.
+
+    ``settings``: those of ``SplitSettings``, and ``layout``.
+    """
+    split = {name: value for name, value in settings.items() if name != "layout"}
+    lists = {name: tuple(value) for name, value in split.items() if isinstance(value, list)}
+    return write_dataset(
+        [Source(kind, name, read_coco(folder / ANNOTATIONS_FILE), images) for kind, name, folder, images in sources],
+        out,
+        split=SplitSettings(**{**split, **lists}),
+        teacher_videos=teacher_videos,
+        layout=settings["layout"],
+    )
 
 
 def write_dataset(
@@ -61,7 +75,7 @@ def write_dataset(
     teacher_videos: Collection[str] = (),
     layout: Layout = "rfdetr",
     seed: int = 0,
-) -> DatasetReport:
+) -> StepReport:
     """Merge sources, put whole videos on sides, and write the data set into the folder ``out``.
 
     Writes {train,valid,test}/_annotations.coco.json with the images beside it (hard links, copies where there can be
@@ -112,7 +126,7 @@ def write_dataset(
     for side, names in videos.items():
         index.add(("video",), names, side)
     facts = {**merged.counts, **figures, "videos_by_side": videos, "teacher_videos": taught}
-    return DatasetReport(dataset_checks(out, teacher_videos), facts, index)
+    return StepReport(dataset_checks(out, teacher_videos), facts, identifiers=index)
 
 
 def read_split(folder: Path) -> dict[str, list[str]]:

@@ -10,7 +10,7 @@ the same name holds within a temporal layer only, so there, as in all other code
 """
 
 import shutil
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from sport_assets.detection.errors import BadVideoError
+from sport_assets.detection.events import EVENTS_FILE
 from sport_assets.detection.frame_choice import AIM, FrameSettings, choose_frames, frame_checks
 from sport_assets.detection.schemas import FRAMES
 from sport_assets.detection.step_report import StepReport
@@ -43,6 +44,18 @@ _TURNS = {
 Picture = NDArray[np.uint8]
 Progress = Callable[[int, int], None]
 """Called with how many of how many frames of the video are done."""
+
+
+def extract(
+    video: Path, key: str, events: Path, out: Path, settings: Mapping[str, Any], say: Callable[[str], None]
+) -> StepReport:
+    """``extract_frames`` of the files of a partition, told to ``say``. ``events``: the folder of its events."""
+
+    def progress(done: int, total: int) -> None:
+        say(f"{key}: {done:,} of {total:,} frames read")
+
+    table = pl.read_parquet(events / EVENTS_FILE)
+    return extract_frames(video, key, table, out, FrameSettings(**settings), progress)
 
 
 def extract_frames(

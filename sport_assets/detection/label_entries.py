@@ -13,7 +13,6 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from xml.etree import ElementTree
 
-import cv2
 import numpy as np
 
 from sport_assets.detection.errors import BadLabelsError
@@ -146,8 +145,14 @@ def files_below(folder: Path) -> list[str]:
     return sorted(walk())
 
 
-def decode(data: bytes, mode: int = cv2.IMREAD_COLOR) -> np.ndarray | None:
-    """Pixels of an encoded image as it is stored, or None when it is damaged, cut off or none at all."""
+def decode(data: bytes, *, small_grey: bool = False) -> np.ndarray | None:
+    """Pixels of an encoded image as it is stored, or None when it is damaged, cut off or none at all.
+
+    ``small_grey``: without colour, at an eighth of the size, which JPEG files are decoded to several times as fast.
+    """
+    import cv2  # with the first image: checks are declared where the definitions are loaded
+
+    mode = cv2.IMREAD_REDUCED_GRAYSCALE_8 if small_grey else cv2.IMREAD_COLOR
     try:
         return cv2.imdecode(np.frombuffer(data, np.uint8), mode | cv2.IMREAD_IGNORE_ORIENTATION)
     except cv2.error:  # an empty file, or more pixels than can be

@@ -10,7 +10,7 @@ import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import polars as pl
@@ -21,12 +21,14 @@ from sport_assets.detection.errors import BadLabelsError
 from sport_assets.detection.judging import Judged, categories, judge
 from sport_assets.detection.label_entries import BoxEntry, Entries, Fault, ImageFolder, fault, files_below
 from sport_assets.detection.label_formats import read_set, read_settings, source_clips
+from sport_assets.detection.step_report import StepReport
 from sport_assets.lineage.checks import SAMPLE_ROWS, CheckResult
 from sport_assets.lineage.quarantine import QUARANTINE_SCHEMA, write_quarantine
 from sport_assets.lineage.row_index import RowIndex
 
 ANNOTATIONS_FILE, IMAGES_FOLDER = "annotations.json", "images"
 RAW_FOLDER = "detection/labelled"
+LAYOUT = f"{RAW_FOLDER}/<set>/ with images and labels in COCO, YOLO, Pascal VOC or CVAT"
 VIDEO = "video"
 WITHDRAWABLE = (VIDEO,)
 """Columns by which rows can be withdrawn: a source clip, as ``<set>/<clip>``."""
@@ -54,19 +56,6 @@ CHECKS: dict[str, tuple[bool, str]] = {
 """Every check of ``write_labelled``: blocking or not, and its description."""
 
 
-@dataclass(frozen=True)
-class LabelledReport:
-    """What is known of data sets that were imported."""
-
-    checks: tuple[CheckResult, ...]
-    facts: Mapping[str, Any]
-    """Figures for people: per set its format, license, images, boxes, dropped classes; and what was set aside."""
-    quarantined: int
-    """Images and boxes in quarantine, withdrawn ones included."""
-    identifiers: RowIndex = field(default_factory=RowIndex)
-    """The source clips (``video``) that are in."""
-
-
 @dataclass
 class _Import:
     """What is gathered over all data sets."""
@@ -88,14 +77,19 @@ def labelled_sets(data: Path) -> list[Path]:
     return sorted(each for each in folder.iterdir() if each.is_dir()) if folder.is_dir() else []
 
 
-def raw_files(folder: Path) -> list[str]:
-    """Every file of a data set, relative to its folder, sorted."""
-    return files_below(folder)
+def labelled_files(data: Path) -> list[str]:
+    """Every file of the labelled data sets, relative to the folder of raw files, sorted."""
+    return [
+        f"{RAW_FOLDER}/{folder.name}/{name}"
+        for folder in labelled_sets(data)
+        for name in files_below(folder)
+        if not any(part.startswith(".") for part in PurePosixPath(name).parts)
+    ]
 
 
 def write_labelled(
     sources: Sequence[Path], out: Path, *, roles: bool = False, withdrawn: Sequence[Mapping[str, str]] = ()
-) -> LabelledReport:
+) -> StepReport:
     """Import data sets, given by their folders, into the folder ``out``.
 
     Writes annotations.json (COCO; ``video`` is ``<set>/<clip>``, ``source`` is labelled), images/<set>/…, and
@@ -141,7 +135,7 @@ def write_labelled(
         "set_aside": dict(sorted(Counter(each["rule"] for each in into.faults).items())),
         "meaning": {rule: MEANING[rule] for rule in sorted({each["rule"] for each in into.faults})},
     }
-    return LabelledReport(_checks(into, len(labels.boxes)), facts, len(_set_aside(into.faults)), index)
+    return StepReport(_checks(into, len(labels.boxes)), facts, len(_set_aside(into.faults)), index)
 
 
 def _import(source: Path, roles: bool, withdrawn: set[str], into: _Import) -> None:

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -35,6 +34,8 @@ class Pair(NamedTuple):
 
 def perceptual_hash(pixels: NDArray[np.uint8]) -> int:
     """The hash of a grey image [H, W]."""
+    import cv2  # see label_entries.decode
+
     small = cv2.resize(pixels, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
     low = cv2.dct(small)[:_LOW, :_LOW].ravel()
     # the first frequency is the mean brightness: it says nothing of what is in the image
@@ -46,8 +47,7 @@ def perceptual_hashes(paths: Sequence[Path]) -> NDArray[np.uint64]:
     """The hash of each image file. Raises ``BadLabelsError`` for one that cannot be decoded."""
     found = np.zeros(len(paths), np.uint64)
     for number, path in enumerate(paths):
-        # JPEG files are decoded at an eighth of their size, which is several times as fast and enough for 32 x 32
-        pixels = decode(path.read_bytes(), cv2.IMREAD_REDUCED_GRAYSCALE_8)
+        pixels = decode(path.read_bytes(), small_grey=True)  # enough for 32 x 32
         if pixels is None:
             raise BadLabelsError(f"{path}: the image cannot be decoded. Make the frames or the import again.")
         found[number] = perceptual_hash(pixels)

@@ -19,6 +19,22 @@ from sport_assets.detection.judging import categories, judge
 from sport_assets.detection.label_entries import Entries, Fault, fault, read_file
 from sport_assets.detection.label_formats import coco_entries
 
+REVIEWS_FOLDER = "detection/reviewed"
+LAYOUT = f"{REVIEWS_FOLDER}/<video>.zip, .xml or .json: what CVAT exports, or COCO"
+_EXTENSIONS = (".zip", ".xml", ".json")
+
+
+def review_files(data: Path, key: str) -> list[str]:
+    """The file of a video's review, relative to the folder of raw files; empty where there is none.
+
+    Raises ``BadLabelsError`` where there are several.
+    """
+    names = [f"{key}{extension}" for extension in _EXTENSIONS]
+    found = [f"{REVIEWS_FOLDER}/{name}" for name in names if (data / REVIEWS_FOLDER / name).is_file()]
+    if len(found) > 1:
+        raise BadLabelsError(f"{' and '.join(found)}: reviews of one video; keep the last one")
+    return found
+
 
 @dataclass(frozen=True)
 class Reviewed:

@@ -9,8 +9,9 @@ number of frames and their times also where the frame rate varies, and finds a f
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -67,6 +68,11 @@ class VideoScan:
     times_ms: NDArray[np.float64]
     ticks: tuple[int, ...]
     timed: bool
+
+
+def facts(path: Path) -> dict[str, Any]:
+    """A video's facts, JSON-able. Raises ``BadVideoError`` as ``scan`` does."""
+    return asdict(probe(path))
 
 
 def probe(path: Path) -> VideoFacts:

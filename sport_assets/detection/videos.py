@@ -22,10 +22,14 @@ from sport_assets.detection.errors import BadInputError, BadVideoError
 from sport_assets.detection.events import read_events
 from sport_assets.detection.video_settings import VideoSettings, read_settings
 from sport_assets.lineage.durable import make_folders, sync, write_durably
+from sport_assets.lineage.manifest import RawFile
 
 VIDEOS_FOLDER, EVENTS_FOLDER = "detection/videos", "detection/events"
 SETTINGS_SUFFIX = ".settings.json"
 EXTENSIONS = ("mp4", "mkv", "mov", "avi", "m4v", "webm")
+LAYOUT = f"{VIDEOS_FOLDER}/<key>.mp4 (or {', '.join(EXTENSIONS[1:])}), optionally {EVENTS_FOLDER}/<key>.json"
+PARTITIONS = "detection_videos"
+"""Name of the dynamic partitions, one for each video."""
 QUIET_S = 10.0
 """A file that was written to within so many seconds may still be on its way."""
 _KEY = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
@@ -82,6 +86,25 @@ def events_file(key: str) -> str:
 def settings_file(key: str) -> str:
     """Where the settings of a video lie, relative to the data folder, if it has any."""
     return f"{VIDEOS_FOLDER}/{key}{SETTINGS_SUFFIX}"
+
+
+def video_of(files: Iterable[tuple[RawFile, Path]]) -> Path:
+    """The video among a partition's recorded files."""
+    return next(path for file, path in files if _in_videos(file) and not file.path.endswith(SETTINGS_SUFFIX))
+
+
+def events_of(files: Iterable[tuple[RawFile, Path]]) -> Path | None:
+    """The events among a partition's recorded files, if it has any."""
+    return next((path for file, path in files if not _in_videos(file)), None)
+
+
+def settings_of(files: Iterable[tuple[RawFile, Path]]) -> VideoSettings:
+    """What the settings among a partition's recorded files say; the defaults where there are none."""
+    return read_settings(next((path for file, path in files if file.path.endswith(SETTINGS_SUFFIX)), None))
+
+
+def _in_videos(file: RawFile) -> bool:
+    return file.path.startswith(f"{VIDEOS_FOLDER}/")
 
 
 def is_settled(path: Path, now: float, quiet_s: float = QUIET_S) -> bool:

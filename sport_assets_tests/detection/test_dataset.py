@@ -15,7 +15,6 @@ import pytest
 from sport_assets.detection.categories import BALL, CATEGORIES, PLAYER, ROLE_CATEGORIES
 from sport_assets.detection.coco import Labels, read_coco
 from sport_assets.detection.dataset import (
-    DatasetReport,
     Source,
     SplitError,
     SplitSettings,
@@ -29,6 +28,7 @@ from sport_assets.detection.dataset_merge import Kind, merge
 from sport_assets.detection.errors import BadLabelsError
 from sport_assets.detection.labelled_frames import write_labelled
 from sport_assets.detection.near_duplicates import nearest_across, perceptual_hash, perceptual_hashes
+from sport_assets.detection.step_report import StepReport
 from sport_assets.lineage.checks import CheckResult
 from sport_assets_tests.detection.label_sets import bytes_below, labels_in, paint
 
@@ -39,7 +39,7 @@ def source(kind: Kind, folder: Path, videos: dict[str, int], **more: Any) -> Sou
     return Source(kind, folder.name, labels_in(folder, videos, **more), folder)
 
 
-def written(folder: Path, *sources: Source, **options: Any) -> DatasetReport:
+def written(folder: Path, *sources: Source, **options: Any) -> StepReport:
     folder.mkdir()
     return write_dataset(sources, folder, **options)
 

@@ -12,7 +12,8 @@ from sport_assets.detection.annotation_schemas import MEANING, QUARANTINE
 from sport_assets.detection.coco import Labels, read_coco
 from sport_assets.detection.errors import BadLabelsError
 from sport_assets.detection.label_formats import detect_format
-from sport_assets.detection.labelled_frames import CHECKS, LabelledReport, labelled_sets, write_labelled
+from sport_assets.detection.labelled_frames import CHECKS, labelled_sets, write_labelled
+from sport_assets.detection.step_report import StepReport
 from sport_assets_tests.detection.label_sets import (
     BOXES,
     FORMATS,
@@ -32,7 +33,7 @@ from sport_assets_tests.detection.label_sets import (
 )
 
 
-def imported(*sets: Path, **options: Any) -> tuple[LabelledReport, Labels, pl.DataFrame]:
+def imported(*sets: Path, **options: Any) -> tuple[StepReport, Labels, pl.DataFrame]:
     out = sets[0].parent / "out"
     out.mkdir()
     report = write_labelled(sets, out, **options)
@@ -40,7 +41,7 @@ def imported(*sets: Path, **options: Any) -> tuple[LabelledReport, Labels, pl.Da
     return report, read_coco(out / "annotations.json"), pl.read_parquet(out / "quarantine.parquet")
 
 
-def failed(report: LabelledReport) -> set[str]:
+def failed(report: StepReport) -> set[str]:
     return {check.name for check in report.checks if not check.passed}
 
 

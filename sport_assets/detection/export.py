@@ -1,0 +1,95 @@
+"""A trained detector as one ONNX file that runs without torch, and the proof that it says what the trained one says.
+
+Belongs here: what is specific to detectors: example inputs, what is shipped. How files are written and compared is in
+``sport_assets.training.export``, how the file is used in ``onnx_detector``.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sport_assets.detection.models import DetectorModule, load
+from sport_assets.detection.network_input import network_input
+from sport_assets.detection.onnx_detector import INPUT, OUTPUTS, Shipped
+from sport_assets.detection.samples import Side
+from sport_assets.lineage.checks import CheckResult
+from sport_assets.lineage.models import MODEL_FILE
+from sport_assets.training.export import export_onnx, growing_batches, parity, parity_check
+from sport_assets.training.names import EVALUATION_FILE
+
+TOLERANCE = 1e-3
+"""Largest difference of log odds and of boxes (shares of the image) of exported and trained network."""
+PARITY_IMAGES = 24
+
+
+class _Exported(torch.nn.Module):
+    """The network with rfdetr's graph for exports: plain images in, no mask of padding."""
+
+    def __init__(self, module: DetectorModule) -> None:
+        super().__init__()
+        self.network = copy.deepcopy(module.network)
+        self.network.export()  # type: ignore[operator]
+
+    def forward(self, input: Tensor) -> tuple[Tensor, Tensor]:
+        boxes, logits = self.network(input)
+        return boxes, logits
+
+
+class _Trained(torch.nn.Module):
+    """The network as it was trained, called as the exported one is."""
+
+    def __init__(self, module: DetectorModule) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, input: Tensor) -> tuple[Tensor, Tensor]:
+        said: tuple[Tensor, Tensor] = self.module(input)
+        return said
+
+
+def export(
+    checkpoint: Path, split: Path, samples: Mapping[str, Path], *, evaluation: Path, out: Path
+) -> tuple[dict[str, Any], list[CheckResult]]:
+    """Write model.onnx of a checkpoint folder to ``out``: weights, categories, resolution, thresholds in one file.
+
+    ``split``: the split's file, in the folder of the data set; ``evaluation``: the folder with the thresholds that were
+    chosen on the validation side. Parity is measured on images of the test side in batches of different sizes, one of
+    them a single image. Returns facts and the blocking check ``parity``.
+    """
+    module = load(checkpoint)
+    side = Side(split.parent, "test")
+    thresholds = json.loads((evaluation / EVALUATION_FILE).read_text(encoding="utf-8"))["thresholds"]
+    shipped = Shipped(
+        resolution=module.resolution,
+        categories=module.categories,
+        keep=module.settings.keep,
+        thresholds={int(number): float(value) for number, value in thresholds.items()},
+    )
+    parameters = sum(parameter.numel() for parameter in module.network.parameters())
+    example = {INPUT: torch.zeros(2, 3, module.resolution, module.resolution)}
+    axes = {INPUT: {0: "batch"}}
+    exported = _Exported(module).eval()
+    export_onnx(exported, example, list(OUTPUTS), axes, out / MODEL_FILE, shipped.to_metadata(parameters))
+    report = parity(_Trained(module).eval(), out / MODEL_FILE, _batches(side, module.resolution))
+    facts = {
+        "parity_max_abs_error": report.max_abs_error,
+        "parity_batches": report.batches,
+        "parameters": parameters,
+        "resolution": module.resolution,
+        "thresholds": {module.categories[number]: value for number, value in shipped.thresholds.items()},
+        "onnx_bytes": (out / MODEL_FILE).stat().st_size,
+    }
+    return facts, [parity_check(report, TOLERANCE, "log_odds_and_shares", "images of the test side")]
+
+
+def _batches(side: Side, resolution: int) -> Iterator[dict[str, np.ndarray]]:
+    for chosen in growing_batches(len(side), PARITY_IMAGES):
+        yield {INPUT: np.stack([network_input(side.image(int(number)), resolution) for number in chosen])}

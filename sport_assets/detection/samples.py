@@ -1,0 +1,155 @@
+"""A side of a COCO data set as what a network learns from: images with boxes, batches of network inputs and targets.
+
+Belongs here: reading images, weights of images, making batches. Must not come here: torch, augmentation itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from sport_assets.detection.augmentation.geometry import square_sizes, to_network
+from sport_assets.detection.augmentation.pipeline import Augmentation
+from sport_assets.detection.augmentation.sample import Sample
+from sport_assets.detection.augmentation.settings import AugmentationSettings
+from sport_assets.detection.categories import BALL
+from sport_assets.detection.coco import Labels, read_coco
+from sport_assets.detection.errors import BadLabelsError
+from sport_assets.detection.network_input import label_of, network_input
+from sport_assets.detection.scored_boxes import corners
+from sport_assets.detection.settings import DataSettings
+
+ANNOTATIONS = "_annotations.coco.json"
+Batch = dict[str, NDArray[np.generic]]
+
+
+class Side:
+    """The images of one side (``train``, ``valid``, ``test``) of a COCO data set, by number."""
+
+    def __init__(self, folder: Path, side: str) -> None:
+        self.folder = folder / side
+        self.labels: Labels = read_coco(self.folder / ANNOTATIONS)
+        self._files: list[str] = self.labels.images["file_name"].to_list()
+        ids = self.labels.images["image"].to_list()
+        boxes = self.labels.boxes.sort("image", "box")
+        rectangles = corners(boxes)
+        owners, categories = boxes["image"].to_numpy(), boxes["category"].to_numpy()
+        first = np.searchsorted(owners, ids, "left")
+        last = np.searchsorted(owners, ids, "right")
+        self._boxes = [rectangles[a:b] for a, b in zip(first, last, strict=True)]
+        self._categories = [categories[a:b] for a, b in zip(first, last, strict=True)]
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def image(self, number: int) -> NDArray[np.uint8]:
+        """The pixels, BGR. Raises BadLabelsError where the file cannot be read."""
+        path = self.folder / self._files[number]
+        image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+        if image is None:
+            raise BadLabelsError(f"{path}: not there, or no image; make detection/coco_dataset again")
+        return image.astype(np.uint8, copy=False)
+
+    def sample(self, number: int) -> Sample:
+        """Image and boxes."""
+        return Sample(self.image(number), self._boxes[number], self._categories[number])
+
+    def has_ball(self) -> NDArray[np.bool_]:
+        """Of each image."""
+        return np.array([bool((categories == BALL).any()) for categories in self._categories])
+
+    def weights(self, ball_weight: float) -> NDArray[np.float64]:
+        """How often each image is drawn, relative to the others: ``ball_weight`` with a ball, 1 without."""
+        return np.where(self.has_ball(), ball_weight, 1.0)
+
+
+class TrainingImages:
+    """Training samples of a side: augmented anew in each epoch, by (seed, epoch, number) alone."""
+
+    def __init__(
+        self,
+        side: Side,
+        resolution: int,
+        data: DataSettings,
+        augmentation: AugmentationSettings,
+        seed: int,
+        epoch: int = 0,
+        *,
+        varied: Augmentation | None = None,
+    ) -> None:
+        self._side, self._resolution, self._data = side, resolution, data
+        self._settings, self._seed, self._epoch = augmentation, seed, epoch
+        self._augmentation = varied or Augmentation(augmentation, side.sample, len(side))
+        self._sizes = square_sizes(resolution, augmentation.resize_range)
+        self._labels = label_of(side.labels.categories)
+
+    def __len__(self) -> int:
+        return len(self._side)
+
+    def in_epoch(self, epoch: int) -> TrainingImages:
+        """The samples as they are in one epoch."""
+        return TrainingImages(
+            self._side, self._resolution, self._data, self._settings, self._seed, epoch, varied=self._augmentation
+        )
+
+    def batch(self, indices: NDArray[np.int64]) -> Batch:
+        """Network inputs and targets of the samples, all of one size, which varies from batch to batch."""
+        size = self._sizes[0]
+        if len(self._sizes) > 1:
+            draw = np.random.default_rng([self._seed, self._epoch, *map(int, indices)])
+            size = int(draw.choice(self._sizes))
+
+        def one(number: int) -> Sample:
+            varied, _ = self._augmentation(number, self._epoch, self._seed)
+            return to_network(varied, size)
+
+        return collate(_threads(self._data.workers, one, indices), size, self._labels)
+
+
+class ValidationImages:
+    """The images of a side as they are, with their numbers in the side."""
+
+    def __init__(self, side: Side, resolution: int, data: DataSettings) -> None:
+        self._side, self._resolution, self._data = side, resolution, data
+        self._labels = label_of(side.labels.categories)
+
+    def __len__(self) -> int:
+        return len(self._side)
+
+    def batch(self, indices: NDArray[np.int64]) -> Batch:
+        """Network inputs and targets; ``number`` [B]: in the side, ``size`` [B, 2]: width and height of the image."""
+        samples = _threads(self._data.workers, self._side.sample, indices)
+        squares = [to_network(sample, self._resolution) for sample in samples]
+        sizes = np.array([[sample.width, sample.height] for sample in samples], np.int64)
+        return {**collate(squares, self._resolution, self._labels), "number": np.asarray(indices), "size": sizes}
+
+
+def collate(squares: list[Sample], size: int, labels: dict[int, int]) -> Batch:
+    """Samples of ``size`` x ``size`` px as one batch.
+
+    ``images`` float32 [B, 3, size, size]; ``boxes`` float32 [B, M, 4]: centre x, centre y, width, height as shares of
+    the image, padded with zeros; ``labels`` int64 [B, M], padded with -1.
+    """
+    most = max((len(sample.categories) for sample in squares), default=0)
+    images = np.stack([network_input(sample.image, size) for sample in squares])
+    boxes = np.zeros((len(squares), most, 4), np.float32)
+    columns = np.full((len(squares), most), -1, np.int64)
+    for row, sample in enumerate(squares):
+        count = len(sample.categories)
+        corner, far = sample.boxes[:, :2] / size, sample.boxes[:, 2:] / size
+        boxes[row, :count] = np.concatenate([(corner + far) / 2, far - corner], axis=1)
+        columns[row, :count] = [labels[int(category)] for category in sample.categories]
+    return {"images": images, "boxes": boxes, "labels": columns}
+
+
+def _threads(workers: int, work: Callable[[int], Sample], numbers: NDArray[np.int64]) -> list[Sample]:
+    """The samples in order, made by so many threads: OpenCV and NumPy let others work meanwhile."""
+    if workers == 1:
+        return [work(int(number)) for number in numbers]
+    with ThreadPoolExecutor(workers) as pool:
+        return list(pool.map(work, map(int, numbers)))
