@@ -24,6 +24,8 @@ _SHADOW, _GLARE = 0.4, 1.15
 """Between these shares of the background's brightness, at the same colour, a pixel is in a shadow, or in the sun."""
 _HEADROOM = 0.08
 """Share of the picture's height by which a player at the far side may rise above the pitch."""
+_MARGIN = 0.008
+"""Share of the picture's height by which ``inner`` lies inside the pitch's outline."""
 _SHORTEST, _TALLEST, _WIDEST = 0.5, 1.3, 0.78
 """A single player's height and width, as shares of the height to be expected."""
 
@@ -83,6 +85,10 @@ class Foreground:
         self.top, self.bottom = int(rows[0]), int(rows[-1]) + 1
         self.area: Mask = upward[self.top : self.bottom]
         self.picture: Image = np.ascontiguousarray(background.picture[self.top : self.bottom])
+        edge = 2 * round(_MARGIN * height) + 1
+        kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (edge, edge))
+        # erode takes what is beyond the picture as pitch, so that only the outline inside the picture moves inwards
+        self.inner: Mask = cv2.erode(background.pitch, kernel)[self.top : self.bottom]
         limit = np.maximum(_LEAST_DIFFERENCE, _NOISES * background.noise[self.top : self.bottom])
         self.limit: NDArray[np.uint8] = np.clip(limit, 0, 90).astype(np.uint8)
 
