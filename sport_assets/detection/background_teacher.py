@@ -15,12 +15,13 @@ from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from sport_assets.detection.background import build_background
 from sport_assets.detection.categories import BALL, PLAYER
 from sport_assets.detection.detections import Detections
 from sport_assets.detection.errors import BadVideoError
-from sport_assets.detection.moving_ball import NEIGHBOURS, Candidates, ball_candidates, scored
+from sport_assets.detection.moving_ball import NEIGHBOURS, Candidates, ball_candidates, scored, usual_size
 from sport_assets.detection.moving_players import Foreground, Players, PlayerSize, fit_size, parts_of, players_in
 from sport_assets.detection.slicing import Image
 from sport_assets.detection.teachers import KeptFrames, Taught
@@ -100,22 +101,17 @@ class BackgroundTeacher:
         foreground: Foreground,
         size: PlayerSize,
     ) -> Iterator[Taught]:
-        """Each kept frame of a stretch, once those after it that it needs were seen. ``wanted``: with neighbours."""
-        seen: dict[int, _Seen] = {}
-        waiting = list(numbers)
-        for number, frame in reader.take(wanted, needed=set(numbers)):
-            seen[number] = _look(frame, foreground, size)
-            while waiting and number >= waiting[0] + NEIGHBOURS[-1]:
-                yield self._taught(waiting.pop(0), seen, reader.frame_rate)
-            for old in [one for one in seen if not waiting or one < waiting[0] + NEIGHBOURS[0]]:
-                del seen[old]
-        for number in waiting:
-            yield self._taught(number, seen, reader.frame_rate)
+        """Each kept frame of a stretch, once all of it was seen. ``wanted``: the kept frames with their neighbours."""
+        seen = {number: _look(frame, foreground, size) for number, frame in reader.take(wanted, needed=set(numbers))}
+        around = {
+            number: {offset: seen[number + offset].balls for offset in NEIGHBOURS if number + offset in seen}
+            for number in numbers
+        }
+        usual = usual_size([(seen[number].balls, near) for number, near in around.items()], reader.frame_rate)
+        for number in numbers:
+            yield self._taught(seen[number], scored(seen[number].balls, around[number], reader.frame_rate, usual))
 
-    def _taught(self, number: int, seen: dict[int, _Seen], frame_rate: float) -> Taught:
-        here = seen[number]
-        near = {offset: seen[number + offset].balls for offset in NEIGHBOURS if number + offset in seen}
-        scores = scored(here.balls, near, frame_rate)
+    def _taught(self, here: _Seen, scores: NDArray[np.float64]) -> Taught:
         best = np.argsort(-scores, kind="stable")[:_BALLS]
         half = here.balls.diameters[best] / 2
         balls = np.column_stack([here.balls.centres[best] - half, here.balls.centres[best] + half])
@@ -135,7 +131,7 @@ def _look(frame: Image, foreground: Foreground, size: PlayerSize) -> _Seen:
     mask, rows, picture = foreground.of(frame)
     parts = parts_of(mask)
     players = players_in(mask, rows, picture, parts, size, foreground)
-    return _Seen(players, ball_candidates(rows, picture, parts, players, size, foreground), foreground.top)
+    return _Seen(players, ball_candidates(mask, rows, picture, parts, players, size, foreground), foreground.top)
 
 
 def _stretches(numbers: Sequence[int], frame_rate: float, frames: int) -> list[tuple[int, int]]:

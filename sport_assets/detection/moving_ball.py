@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from sport_assets.detection.background import Mask
 from sport_assets.detection.moving_players import Foreground, Parts, Players, PlayerSize
 from sport_assets.detection.slicing import Image
 
@@ -25,7 +26,9 @@ _FASTEST = 0.9 * 25
 """Players' heights a second: about 40 m/s."""
 _MOVES = 0.04
 """Players' heights a frame (of 25 a second) from which a spot surely moves: 2 m/s. Who sits beside the pitch fidgets."""
-_AT_FEET_SHARES = (0.125, 0.22)
+_AT_FEET_SHARES = (0.13, 0.19, 0.26)
+_HELD = np.array([1.0, 1.0, 0.9, 0.6, 0.25, 0.1, 0.05, 0.0, 0.0], np.float32)
+"""How much a spot looks like a ball when the mask goes on in none, one, two and so on of eight directions."""
 _PER_PLAYER = 2
 NEIGHBOURS = (-2, -1, 1, 2)
 """Frames, counted from the one in question, in which a ball is looked for as well."""
@@ -51,13 +54,13 @@ class Candidates:
 
 
 def ball_candidates(
-    rows: Image, picture: Image, parts: Parts, players: Players, size: PlayerSize, foreground: Foreground
+    mask: Mask, rows: Image, picture: Image, parts: Parts, players: Players, size: PlayerSize, foreground: Foreground
 ) -> Candidates:
     """What may be the ball in a frame: parts of the mask that are small, bright and round, and spots at players."""
     brighter = cv2.subtract(cv2.cvtColor(rows, cv2.COLOR_BGR2GRAY), cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY))
-    found = _free(brighter, parts, players, size, foreground)
+    found = _free(brighter, parts, size, foreground)
     for box in players.boxes:
-        found += _at_feet(brighter, box, size)
+        found += _at_feet(brighter, mask, box, size)
     found = _distinct(found)
     if not found:
         return Candidates(np.zeros((0, 2)), np.zeros((0, 2)), np.zeros(0), np.zeros(0, bool), np.zeros(0))
@@ -65,35 +68,55 @@ def ball_candidates(
     return Candidates(table[:, :2], table[:, 2:4], table[:, 4], table[:, 5] > 0, table[:, 6])
 
 
-def scored(now: Candidates, near: Mapping[int, Candidates], frame_rate: float) -> NDArray[np.float64]:
+def usual_size(seen: Sequence[tuple[Candidates, Mapping[int, Candidates]]], frame_rate: float) -> float | None:
+    """The ball's diameter as a share of a player's height, from those that surely are balls; None where none is.
+
+    Sure are spots off the players that all frames around agree with. The scene decides: balls look larger where they
+    are blurred or were drawn large.
+    """
+    shares: list[float] = []
+    for now, near in seen:
+        for number in np.flatnonzero(~now.at_feet).tolist():
+            support, _ = _support(number, now, near, frame_rate)
+            if support > 0.8 * len(NEIGHBOURS):
+                shares.append(float(now.diameters[number].min() / now.yardsticks[number]))
+    return float(np.median(shares)) if len(shares) >= 3 else None
+
+
+def scored(
+    now: Candidates, near: Mapping[int, Candidates], frame_rate: float, usual: float | None
+) -> NDArray[np.float64]:
     """Scores [N], 0.1 to 0.9, of a frame's candidates.
 
     ``near``: candidates of the frames before and after, by their distance in frames (``NEIGHBOURS``; those beyond the
     video's ends are absent). A candidate is supported by each of them that has one where this one would have come from
-    or got to at a constant speed.
+    or got to at a constant speed. ``usual``: see ``usual_size``.
     """
     scores = np.zeros(len(now))
     for number in range(len(now)):
-        support = _support(number, now, near, frame_rate)
-        share = support / max(len(near), 1)
+        support, surely = _support(number, now, near, frame_rate)
+        share, free = support / max(len(near), 1), surely / max(len(near), 1)
         looks = float(now.looks[number])
-        score = 0.1 + 0.35 * looks + 0.45 * share
+        if usual is not None:
+            off = np.log(now.diameters[number].min() / now.yardsticks[number] / usual)
+            looks *= float(np.exp(-(off**2) / 0.18))
         if now.at_feet[number]:
-            score = 0.05 + 0.3 * looks + 0.25 * share
-        scores[number] = np.clip(score, 0.1, 0.9)
-    return scores
+            scores[number] = 0.05 + 0.3 * looks + 0.2 * share + 0.3 * min(1.0, 2 * free)
+        else:
+            scores[number] = 0.1 + 0.35 * looks + 0.45 * share
+    return np.clip(scores, 0.1, 0.9)
 
 
 Row = tuple[float, float, float, float, float, float, float]
 
 
 def _free(
-    brighter: NDArray[np.uint8], parts: Parts, players: Players, size: PlayerSize, foreground: Foreground
+    brighter: NDArray[np.uint8], parts: Parts, size: PlayerSize, foreground: Foreground
 ) -> list[Row]:
-    """Parts that belong to no player."""
+    """Parts of the mask, also those so near to a player that they were counted as a foot of his."""
     found: list[Row] = []
     inner = foreground.inner
-    for number in players.rest.tolist():
+    for number in range(len(parts.areas)):
         left, top, right, bottom = parts.boxes[number].astype(int).tolist()
         wide, tall, area = right - left, bottom - top, float(parts.areas[number])
         yardstick = float(size.of_boxes(parts.boxes[number : number + 1])[0])
@@ -117,45 +140,50 @@ def _free(
     return found
 
 
-def _at_feet(brighter: NDArray[np.uint8], box: NDArray[np.float64], size: PlayerSize) -> list[Row]:
-    """Bright spots in and beside the lower half of a player: brighter than what is a diameter away all round, but for
-    two of eight directions, where the player himself may be."""
+def _at_feet(brighter: NDArray[np.uint8], mask: Mask, box: NDArray[np.float64], size: PlayerSize) -> list[Row]:
+    """Bright round spots in and beside the lower half of a player, to whom the mask may join the ball.
+
+    Brighter than what lies a diameter away all round, but for two of eight directions, where his foot may be; and with
+    little of the mask there: a leg goes on to both sides, a ball hangs at him by a thread.
+    """
     yardstick = float(size.of_boxes(box[None])[0])
     height, width = brighter.shape
     left, right = int(max(0, box[0] - 0.4 * yardstick)), int(min(width, box[2] + 0.4 * yardstick))
-    top, bottom = int(max(0, box[1] + 0.45 * yardstick)), int(min(height, box[3] + 0.2 * yardstick))
+    top, bottom = int(max(0, box[1] + 0.55 * yardstick)), int(min(height, box[3] + 0.2 * yardstick))
     found: list[Row] = []
     for share in _AT_FEET_SHARES:
         across = max(3, round(share * yardstick))
         if bottom - top < 2 * across or right - left < 2 * across:
             continue
-        patch = brighter[top:bottom, left:right].astype(np.float32)
         inner = max(1, round(0.7 * across)) | 1
-        level = cv2.blur(patch, (inner, inner))
-        step = round(1.15 * across)
-        padded = cv2.copyMakeBorder(level, step, step, step, step, cv2.BORDER_REPLICATE)
-        slant = round(step * 0.71)
-        ways = [(0, step), (0, -step), (step, 0), (-step, 0)]
-        ways += [(down, along) for down in (slant, -slant) for along in (slant, -slant)]
-        rings = np.sort(
-            np.stack(
-                [
-                    padded[step + down : step + down + level.shape[0], step + along : step + along + level.shape[1]]
-                    for down, along in ways
-                ]
-            ),
-            axis=0,
-        )
-        stands_out = level - rings[-3]
+        level = cv2.blur(brighter[top:bottom, left:right].astype(np.float32), (inner, inner))
+        filled = cv2.blur(mask[top:bottom, left:right].astype(np.float32) / 255, (3, 3))
+        step = round(0.9 * across + 1.5)
+        stands_out = level - np.sort(_around(level, step), axis=0)[-3]
+        stands_out[filled < 0.5] = 0
+        held = (_around(filled, step) > 0.5).sum(axis=0)
+        looks = np.clip(stands_out / 90, 0, 1) * _HELD[held]
         for _ in range(_PER_PLAYER):
-            y, x = np.unravel_index(int(stands_out.argmax()), stands_out.shape)
-            gain = float(stands_out[y, x])
-            if gain < 1.5 * _LEAST_BRIGHTER:
+            y, x = np.unravel_index(int(looks.argmax()), looks.shape)
+            if stands_out[y, x] < _LEAST_BRIGHTER or looks[y, x] < 0.05:
                 break
-            looks = min(1.0, gain / 90) * (0.6 + 0.4 * (1 - float(np.clip(rings[-1][y, x] / level[y, x], 0, 1))))
-            found.append((left + x + 0.5, top + y + 0.5, float(across), float(across), looks, 1.0, yardstick))
-            stands_out[max(0, y - across) : y + across + 1, max(0, x - across) : x + across + 1] = 0
+            found.append(
+                (left + x + 0.5, top + y + 0.5, float(across), float(across), float(looks[y, x]), 1.0, yardstick)
+            )
+            looks[max(0, y - across) : y + across + 1, max(0, x - across) : x + across + 1] = 0
     return found
+
+
+def _around(values: NDArray[np.float32], step: int) -> NDArray[np.float32]:
+    """Values [8, height, width] at that distance in eight directions."""
+    height, width = values.shape
+    padded = cv2.copyMakeBorder(values, step, step, step, step, cv2.BORDER_REPLICATE)
+    slant = round(step * 0.71)
+    ways = [(0, step), (0, -step), (step, 0), (-step, 0)]
+    ways += [(down, along) for down in (slant, -slant) for along in (slant, -slant)]
+    return np.stack(
+        [padded[step + down : step + down + height, step + along : step + along + width] for down, along in ways]
+    )
 
 
 def _distinct(found: Sequence[Row]) -> list[Row]:
@@ -167,12 +195,17 @@ def _distinct(found: Sequence[Row]) -> list[Row]:
     return kept
 
 
-def _support(number: int, now: Candidates, near: Mapping[int, Candidates], frame_rate: float) -> float:
-    """How many of the frames around have a candidate on the same straight path; those that look alike count fully."""
+def _support(
+    number: int, now: Candidates, near: Mapping[int, Candidates], frame_rate: float
+) -> tuple[float, float]:
+    """How many of the frames around have a candidate on the same straight path, and how many have one off the players.
+
+    Those that look alike and are off the players count fully.
+    """
     here, yardstick = now.centres[number], float(now.yardsticks[number])
     diameter = float(now.diameters[number].max())
     fastest = _FASTEST * yardstick / frame_rate
-    best = 0.0
+    best = (0.0, 0.0)
     for offset in (-1, 1, -2, 2):
         if offset not in near or not len(near[offset]):
             continue
@@ -181,15 +214,16 @@ def _support(number: int, now: Candidates, near: Mapping[int, Candidates], frame
         for way, speed in zip(ways[speeds <= fastest], speeds[speeds <= fastest], strict=True):
             moves = 0.25 + 0.75 * min(1.0, float(speed) / (_MOVES * yardstick * 25 / frame_rate))
             tolerance = 0.35 * diameter + 0.2 * float(speed) + 0.5
-            total = 0.0
+            total = surely = 0.0
             for other, candidates in near.items():
                 if not len(candidates):
                     continue
                 off = candidates.centres - (here + way * other)
                 distance = np.hypot(off[:, 0], off[:, 1]) / (tolerance * abs(other) ** 0.5)
-                alike = np.minimum(candidates.diameters.max(axis=1), diameter) / np.maximum(
-                    candidates.diameters.max(axis=1), diameter
-                )
-                total += float(np.max(np.clip(1.3 - distance, 0, 1) * np.minimum(1, 1.5 * alike)))
-            best = max(best, moves * total)
+                largest = candidates.diameters.max(axis=1)
+                alike = np.minimum(largest, diameter) / np.maximum(largest, diameter)
+                fit = np.clip(1.3 - distance, 0, 1) * np.minimum(1, 1.5 * alike)
+                total += float(np.max(fit * np.where(candidates.at_feet, 0.7 * candidates.looks, 1.0)))
+                surely += float(np.max(fit * ~candidates.at_feet))
+            best = max(best, (moves * total, moves * surely))
     return best
