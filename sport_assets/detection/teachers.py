@@ -1,0 +1,92 @@
+"""Teachers: whatever can label the kept frames of a video without a person.
+
+Belongs here: what a teacher is, what it is given and gives, choosing one by settings. Must not come here: how one
+detects (``background_teacher``, ``rfdetr_teacher``), writing labels (``pseudo_labels``).
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol, get_args
+
+from sport_assets.detection.detections import Detections
+from sport_assets.detection.errors import BadInputError
+from sport_assets.detection.slicing import Slicing
+
+TeacherName = Literal["rfdetr", "background"]
+
+
+@dataclass(frozen=True)
+class KeptFrames:
+    """Frames taken out of a video: its file, their numbers in it (ascending, from 0), and the file of each picture."""
+
+    video: Path
+    numbers: Sequence[int]
+    pictures: Sequence[Path]
+
+
+@dataclass(frozen=True)
+class TeacherSettings:
+    """Which teacher, and how it looks.
+
+    ``weights``: for ``rfdetr`` an ONNX file, an rfdetr checkpoint or a published folder. ``threshold``: least score of
+    its detections; low, since a label with a score can be left out later and a missing one cannot be put back.
+    ``slicing``: how it sees large frames.
+    """
+
+    teacher: TeacherName = "background"
+    weights: Path | None = None
+    threshold: float = 0.1
+    slicing: Slicing = Slicing()
+
+
+@dataclass(frozen=True)
+class Taught:
+    """What a teacher finds in one frame.
+
+    ``disagreement``: how much its looks at the windows and at the whole frame differ, 0 to 1; None for a single look.
+    """
+
+    detections: Detections
+    disagreement: float | None = None
+
+
+class Teacher(Protocol):
+    """Something that labels frames."""
+
+    def identity(self) -> dict[str, Any]:
+        """What labels depend on besides the pictures: its name, the digest of its weights, its settings. JSON-able,
+        the same wherever it is asked for."""
+        ...
+
+    def detect(self, kept: KeptFrames) -> Iterator[Taught]:
+        """What it finds in each kept frame, in order."""
+        ...
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """What was dropped so far, by reason (``degenerate``, ``background``)."""
+        ...
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What it noticed about the video so far, for people; JSON-able."""
+        ...
+
+
+def make_teacher(settings: TeacherSettings) -> Teacher:
+    """The teacher that settings name. Raises ``BadInputError`` for an unknown one, and where its weights are missing."""
+    if settings.teacher == "background":
+        from sport_assets.detection.background_teacher import BackgroundTeacher
+
+        return BackgroundTeacher(threshold=settings.threshold)
+    if settings.teacher == "rfdetr":
+        from sport_assets.detection.rfdetr_teacher import RfdetrTeacher
+
+        if settings.weights is None:
+            raise BadInputError(
+                "teacher=rfdetr needs weights: give the file of an exported detector (model.onnx) or of a checkpoint "
+                "(.pth), or let teacher=background label videos of a static camera without any"
+            )
+        return RfdetrTeacher(settings.weights, threshold=settings.threshold, slicing=settings.slicing)
+    raise BadInputError(f"teacher={settings.teacher}: there are {', '.join(get_args(TeacherName))}")
