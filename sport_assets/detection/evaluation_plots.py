@@ -90,6 +90,8 @@ def recall_by_size(errors_by_category: Mapping[str, Mapping[str, Mapping[str, An
 
 def score_histograms(truth: Labels, predictions: pl.DataFrame, thresholds: Mapping[int, float], path: Path) -> None:
     """Scores of right and wrong predictions, a panel for each category, with the threshold. Counts on a log scale."""
+    from matplotlib.ticker import ScalarFormatter
+
     with drawing() as figure_class:
         figure = figure_class(figsize=(4.6 * len(truth.categories), 3.8), layout="constrained")
         for axis, (category, name) in zip(
@@ -103,6 +105,7 @@ def score_histograms(truth: Labels, predictions: pl.DataFrame, thresholds: Mappi
             ruler = "within 10 px" if category == BALL else "IoU 0.5"
             axis.set_title(f"{name}, {ruler}")
             axis.set_yscale("symlog", linthresh=1)
+            axis.yaxis.set_major_formatter(ScalarFormatter())
             axis.set_ylim(bottom=0)
             axis.set_xlim(0, 1)
             axis.set_xlabel("score")
