@@ -66,12 +66,12 @@ def export(
     """
     module = load(checkpoint)
     side = Side(split.parent, "test")
-    thresholds = json.loads((evaluation / EVALUATION_FILE).read_text(encoding="utf-8"))["thresholds"]
+    thresholds = json.loads((evaluation / EVALUATION_FILE).read_text(encoding="utf-8"))["thresholds"]["model"]
     shipped = Shipped(
         resolution=module.resolution,
         categories=module.categories,
         keep=module.settings.keep,
-        thresholds={int(number): float(value) for number, value in thresholds.items()},
+        thresholds={number: float(thresholds[name]) for number, name in module.categories.items()},
     )
     parameters = sum(parameter.numel() for parameter in module.network.parameters())
     example = {INPUT: torch.zeros(2, 3, module.resolution, module.resolution)}

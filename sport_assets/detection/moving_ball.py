@@ -110,9 +110,7 @@ def scored(
 Row = tuple[float, float, float, float, float, float, float]
 
 
-def _free(
-    brighter: NDArray[np.uint8], parts: Parts, size: PlayerSize, foreground: Foreground
-) -> list[Row]:
+def _free(brighter: NDArray[np.uint8], parts: Parts, size: PlayerSize, foreground: Foreground) -> list[Row]:
     """Parts of the mask, also those so near to a player that they were counted as a foot of his."""
     found: list[Row] = []
     inner = foreground.inner
@@ -195,9 +193,7 @@ def _distinct(found: Sequence[Row]) -> list[Row]:
     return kept
 
 
-def _support(
-    number: int, now: Candidates, near: Mapping[int, Candidates], frame_rate: float
-) -> tuple[float, float]:
+def _support(number: int, now: Candidates, near: Mapping[int, Candidates], frame_rate: float) -> tuple[float, float]:
     """How many of the frames around have a candidate on the same straight path, and how many have one off the players.
 
     Those that look alike and are off the players count fully.

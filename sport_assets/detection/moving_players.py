@@ -301,9 +301,7 @@ def _around(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.concatenate([boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)])
 
 
-def _score(
-    box: NDArray[np.float64], mask: Mask, rows: Image, picture: Image, size: PlayerSize, shared: bool
-) -> float:
+def _score(box: NDArray[np.float64], mask: Mask, rows: Image, picture: Image, size: PlayerSize, shared: bool) -> float:
     """0.1 to 0.9: by height, by how much of the box is filled, by contrast; less for one of several in a cluster."""
     left, top, right, bottom = np.round(box).astype(int)
     inside = mask[top:bottom, left:right] > 0
