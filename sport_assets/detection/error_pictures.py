@@ -14,7 +14,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from sport_assets.detection.coco import Labels
 from sport_assets.detection.error_report import ReadImage
+from sport_assets.detection.scored_boxes import horizontal_stretch
 from sport_assets.training.reports import drawing, save_picture
 
 TRUTH_COLOUR, PREDICTION_COLOUR = "#00e5ff", "#ff2d95"
@@ -24,18 +26,19 @@ LEAST_WINDOW_PX = 64
 WINDOW_SIDES = 5
 """The close-up shows so many times the larger side of the box in question."""
 CASES_A_ROW = 2
+LONGEST_NAME = 40
 
 
-def draw_cases(
-    cases: pl.DataFrame, errors: pl.DataFrame, categories: Mapping[int, str], read_image: ReadImage, path: Path
-) -> None:
+def draw_cases(cases: pl.DataFrame, errors: pl.DataFrame, truth: Labels, read_image: ReadImage, path: Path) -> None:
     """Draw ``cases`` (``error_report.worst_cases``) to a PNG, two a row, each whole and close up.
 
-    ``errors``: the table that the cases are from; ``read_image`` gives the picture of an image id (blue, green, red).
-    Right boxes are thin. Without cases the picture says so.
+    ``errors``: the table that the cases are from, made of ``truth``; ``read_image`` gives the picture of an image id
+    (blue, green, red). Right boxes are thin. Stretched images are shown in their true aspect. Without cases the picture
+    says so.
     """
     from matplotlib.lines import Line2D
 
+    stretch = dict(horizontal_stretch(truth.images).iter_rows())
     rows = max(1, -(-len(cases) // CASES_A_ROW))
     with drawing() as figure_class:
         figure = figure_class(figsize=(7.2 * CASES_A_ROW, 2.75 * rows + 0.8), layout="constrained")
@@ -47,12 +50,14 @@ def draw_cases(
             boxes = errors.filter(pl.col("image") == case["image"])
             whole, close = axes[2 * number], axes[2 * number + 1]
             _draw(whole, picture, boxes, (0, 0, picture.shape[1], picture.shape[0]), WHOLE_WIDTH_PX)
-            _draw(close, picture, boxes, _window(case, picture), CLOSE_UP_PX)
+            _draw(close, picture, boxes, _window(case, picture, stretch[case["image"]]), CLOSE_UP_PX)
+            for axis in (whole, close):
+                axis.set_aspect(1 / stretch[case["image"]])
             score = "" if case["score"] is None else f", score {case['score']:.2f}"
             mistakes = "1 mistake" if case["mistakes"] == 1 else f"{case['mistakes']} mistakes"
-            whole.set_title(f"{case['file_name']}: {mistakes}", fontsize=8, loc="left")
+            whole.set_title(f"{_short(case['file_name'])}: {mistakes}", fontsize=8, loc="left")
             kind = case["kind"].replace("_", " ")
-            close.set_title(f"{kind} {categories[case['category']]}{score}", fontsize=8, loc="left")
+            close.set_title(f"{kind} {truth.categories[case['category']]}{score}", fontsize=8, loc="left")
         if not len(cases):
             axes[0].text(0, 0.5, "No mistakes.", va="center")
         handles = [
@@ -63,13 +68,24 @@ def draw_cases(
         save_picture(figure, path)
 
 
-def _window(case: Mapping[str, Any], picture: NDArray[np.uint8]) -> tuple[int, int, int, int]:
-    """left, top, right, bottom of a square around the mistake, moved into the picture."""
-    side = min(int(max(LEAST_WINDOW_PX, WINDOW_SIDES * max(case["width"], case["height"]))), *picture.shape[:2])
-    corner = []
-    for start, size, most in (("x", "width", picture.shape[1]), ("y", "height", picture.shape[0])):
-        corner.append(int(np.clip(case[start] + case[size] / 2 - side / 2, 0, most - side)))
-    return corner[0], corner[1], corner[0] + side, corner[1] + side
+def _short(name: str) -> str:
+    """A file name that fits over its picture."""
+    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
+
+
+def _window(case: Mapping[str, Any], picture: NDArray[np.uint8], stretch: float) -> tuple[int, int, int, int]:
+    """left, top, right, bottom of what is a square around the mistake in the true aspect, moved into the picture."""
+    height, width = picture.shape[:2]
+    side = max(LEAST_WINDOW_PX, WINDOW_SIDES * max(case["width"] * stretch, case["height"]))
+    side = min(side, height, width * stretch)
+    found = []
+    for start, size, most, length in (
+        ("x", "width", width, max(1, int(side / stretch))),
+        ("y", "height", height, int(side)),
+    ):
+        low = int(np.clip(case[start] + case[size] / 2 - length / 2, 0, most - length))
+        found.append((low, low + length))
+    return found[0][0], found[1][0], found[0][1], found[1][1]
 
 
 def _draw(

@@ -206,16 +206,16 @@ def test_worst_cases_put_the_ball_first() -> None:
 
 
 def test_pictures_are_the_same_twice_and_show_both_sides(tmp_path: Path) -> None:
-    errors = table()
+    errors, labels = table(), Labels.of([image_row(1), image_row(2)], TRUTH)
     for name in ("one.png", "two.png"):
-        draw_cases(worst_cases(errors), errors, {PLAYER: "player", BALL: "ball"}, lambda _: pitch(), tmp_path / name)
+        draw_cases(worst_cases(errors), errors, labels, lambda _: pitch(), tmp_path / name)
     assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
     shown = cv2.imread(str(tmp_path / "one.png"))
     assert shown is not None
     for colour in ((0xFF, 0xE5, 0x00), (0x95, 0x2D, 0xFF)):
         assert (np.abs(shown.astype(int) - colour).max(-1) < 12).sum() > 50
     nothing = errors.filter(pl.col("kind") == "correct")
-    draw_cases(worst_cases(nothing), nothing, {}, lambda _: pitch(), tmp_path / "none.png")
+    draw_cases(worst_cases(nothing), nothing, labels, lambda _: pitch(), tmp_path / "none.png")
     assert (tmp_path / "none.png").stat().st_size > 500
 
 

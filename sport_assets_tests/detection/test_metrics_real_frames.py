@@ -29,7 +29,8 @@ def frames(real_data: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def labels(frames: Path) -> Labels:
-    images, boxes = [], []
+    images: list[dict[str, object]] = []
+    boxes: list[dict[str, object]] = []
     with (frames / "manifest.csv").open(encoding="utf-8") as file:
         for number, row in enumerate(csv.DictReader(file), start=1):
             images.append(
@@ -58,7 +59,7 @@ def test_real_labels_can_be_reported_on(labels: Labels, frames: Path, tmp_path: 
     names = labels.images["video"].unique().sort().to_list()
     assert len(names) == 10 and len(labels.images) == 114
     train, validation, test = (clips(labels, names[start::3]) for start in range(3))
-    answers = random_answers(test, 1, jitter=0.08)
+    answers = random_answers(test, 1, jitter=0.08, ghosts=12)
     model = Detector(answers, choose_thresholds(validation, random_answers(validation, 2, jitter=0.08)))
     floor = Detector.without_thresholds(mean_box_baseline(train, test.images), test)
     found = summary(test, model, {"mean_box": floor}, resamples=100)
@@ -74,8 +75,8 @@ def test_real_labels_can_be_reported_on(labels: Labels, frames: Path, tmp_path: 
         assert picture is not None
         return np.asarray(picture, np.uint8)
 
-    errors = classify(test, answers, model.thresholds, read_image=read)
+    errors = classify(test, answers, {PLAYER: 0.3, BALL: 0.3}, read_image=read)
     ghosts = summarise(errors, test.categories)["ghost_balls"]
     assert ghosts["all"] > 0 and ghosts["at_line"] is not None
-    draw_cases(worst_cases(errors, 4), errors, test.categories, read, tmp_path / "worst.png")
+    draw_cases(worst_cases(errors, 4), errors, test, read, tmp_path / "worst.png")
     assert (tmp_path / "worst.png").stat().st_size > 100_000
