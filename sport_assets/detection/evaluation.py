@@ -100,7 +100,7 @@ def evaluate(
     draw_cases(
         error_report.worst_cases(errors, WORST_CASES),
         errors,
-        truth.categories,
+        truth,
         lambda image: test.image(numbers[image]),
         out / "worst_cases.png",
     )
