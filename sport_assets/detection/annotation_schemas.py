@@ -146,11 +146,7 @@ def relation_failures(
         (pl.col("x") >= pl.col("image_width")) | (pl.col("y") >= pl.col("image_height"))
     )
     conditions = (
-        (
-            "outside_the_image",
-            "x, y, width, height",
-            numbers & (over_left | over_right | over_bottom | (sized & beyond)),
-        ),
+        ("outside_the_image", "x, y, width, height", numbers & (over | (sized & beyond))),
         ("image_unknown", "image", pl.col("image_width").is_null()),
         ("box_id_twice", "box", ~pl.col("box").is_first_distinct()),
         ("category_unknown", "category", ~pl.col("category").is_in(list(categories))),

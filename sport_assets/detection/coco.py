@@ -86,33 +86,40 @@ def read_coco(path: Path) -> Labels:
     their images and the like is not asked here (``schemas``), so that an import can tell all that is wrong at once.
     """
     try:
-        content = json.loads(path.read_bytes())
+        data = path.read_bytes()
     except OSError as error:
         raise BadLabelsError(f"{path}: cannot be read ({error.strerror or error}). Give a COCO JSON file.") from error
+    return parse_coco(data, str(path))
+
+
+def parse_coco(data: bytes, file: str) -> Labels:
+    """As ``read_coco``, from the bytes of a file; ``file`` is its name for messages."""
+    try:
+        content = json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise BadLabelsError(f"{path}: not JSON ({error}). Export the labels again as COCO.") from error
+        raise BadLabelsError(f"{file}: not JSON ({error}). Export the labels again as COCO.") from error
     if not isinstance(content, dict):
         raise BadLabelsError(
-            f"{path}: a {type(content).__name__} where COCO has an object with images, annotations and categories. "
+            f"{file}: a {type(content).__name__} where COCO has an object with images, annotations and categories. "
             "A list of results is a prediction, not a data set."
         )
     for key in ("images", "annotations", "categories"):
         if not isinstance(content.get(key), list):
-            raise BadLabelsError(f"{path}: no list {key!r}. COCO has images, annotations and categories.")
-    categories = _categories(path, content["categories"])
-    images = [_image(path, number, entry) for number, entry in enumerate(content["images"])]
-    _unique(path, "image id", [image["image"] for image in images])
-    boxes = [_box(path, number, entry) for number, entry in enumerate(content["annotations"])]
-    _unique(path, "annotation id", [box["box"] for box in boxes])
+            raise BadLabelsError(f"{file}: no list {key!r}. COCO has images, annotations and categories.")
+    categories = _categories(file, content["categories"])
+    images = [_image(file, number, entry) for number, entry in enumerate(content["images"])]
+    _unique(file, "image id", [image["image"] for image in images])
+    boxes = [_box(file, number, entry) for number, entry in enumerate(content["annotations"])]
+    _unique(file, "annotation id", [box["box"] for box in boxes])
     known = {image["image"] for image in images}
     for box in boxes:
         if box["image"] not in known:
             raise BadLabelsError(
-                f"{path}: annotation {box['box']} is of image {box['image']}, which is not among the images"
+                f"{file}: annotation {box['box']} is of image {box['image']}, which is not among the images"
             )
         if box["category"] not in categories:
             raise BadLabelsError(
-                f"{path}: annotation {box['box']} has category {box['category']}; there are {sorted(categories)}"
+                f"{file}: annotation {box['box']} has category {box['category']}; there are {sorted(categories)}"
             )
     return Labels.of(images, boxes, categories)
 
@@ -158,61 +165,61 @@ def results(boxes: pl.DataFrame) -> list[dict[str, Any]]:
     ]
 
 
-def _categories(path: Path, entries: Sequence[Any]) -> dict[int, str]:
+def _categories(file: str, entries: Sequence[Any]) -> dict[int, str]:
     found: dict[int, str] = {}
     for number, entry in enumerate(entries):
-        identifier, name = _field(path, "categories", number, entry, "id", int), entry.get("name")
+        identifier, name = _field(file, "categories", number, entry, "id", int), entry.get("name")
         if not isinstance(name, str) or not name:
-            raise BadLabelsError(f"{path}: categories[{number}] has no name")
+            raise BadLabelsError(f"{file}: categories[{number}] has no name")
         if identifier in found:
-            raise BadLabelsError(f"{path}: two categories have the id {identifier}: {found[identifier]}, {name}")
+            raise BadLabelsError(f"{file}: two categories have the id {identifier}: {found[identifier]}, {name}")
         found[identifier] = name
     return found
 
 
-def _image(path: Path, number: int, entry: Any) -> dict[str, Any]:
-    row = {"image": _field(path, "images", number, entry, "id", int)}
-    row["file_name"] = _field(path, "images", number, entry, "file_name", str)
+def _image(file: str, number: int, entry: Any) -> dict[str, Any]:
+    row = {"image": _field(file, "images", number, entry, "id", int)}
+    row["file_name"] = _field(file, "images", number, entry, "file_name", str)
     for name in ("width", "height"):
-        row[name] = _field(path, "images", number, entry, name, int)
+        row[name] = _field(file, "images", number, entry, name, int)
         if row[name] <= 0:
-            raise BadLabelsError(f"{path}: image {row['image']} ({row['file_name']}): {name} is {row[name]}")
+            raise BadLabelsError(f"{file}: image {row['image']} ({row['file_name']}): {name} is {row[name]}")
     for name in _OPTIONAL:
         row[name] = entry.get(name)
         kind = _OPTIONAL[name]
         right = isinstance(row[name], kind) and (kind is str or _finite(row[name]))
         if row[name] is not None and not right:
-            raise BadLabelsError(f"{path}: image {row['image']} ({row['file_name']}): {name} is {row[name]!r}")
+            raise BadLabelsError(f"{file}: image {row['image']} ({row['file_name']}): {name} is {row[name]!r}")
     return row
 
 
-def _box(path: Path, number: int, entry: Any) -> dict[str, Any]:
-    identifier = _field(path, "annotations", number, entry, "id", int)
+def _box(file: str, number: int, entry: Any) -> dict[str, Any]:
+    identifier = _field(file, "annotations", number, entry, "id", int)
     bbox = entry.get("bbox")
     if not isinstance(bbox, list) or len(bbox) != 4 or not all(map(_finite, bbox)):
-        raise BadLabelsError(f"{path}: annotation {identifier}: bbox is {bbox!r}, not four finite numbers x, y, w, h")
+        raise BadLabelsError(f"{file}: annotation {identifier}: bbox is {bbox!r}, not four finite numbers x, y, w, h")
     score = entry.get("score")
     if score is not None and not (_finite(score) and 0 <= score <= 1):
-        raise BadLabelsError(f"{path}: annotation {identifier}: score is {score!r}, not a number from 0 to 1")
+        raise BadLabelsError(f"{file}: annotation {identifier}: score is {score!r}, not a number from 0 to 1")
     crowd = entry.get("iscrowd", 0)
     if crowd not in (0, 1):
-        raise BadLabelsError(f"{path}: annotation {identifier}: iscrowd is {crowd!r}, not 0 or 1")
+        raise BadLabelsError(f"{file}: annotation {identifier}: iscrowd is {crowd!r}, not 0 or 1")
     return {
         "box": identifier,
-        "image": _field(path, "annotations", number, entry, "image_id", int),
-        "category": _field(path, "annotations", number, entry, "category_id", int),
+        "image": _field(file, "annotations", number, entry, "image_id", int),
+        "category": _field(file, "annotations", number, entry, "category_id", int),
         **dict(zip(("x", "y", "width", "height"), map(float, bbox), strict=True)),
         "score": None if score is None else float(score),
         "crowd": bool(crowd),
     }
 
 
-def _field(path: Path, group: str, number: int, entry: Any, name: str, kind: type) -> Any:
+def _field(file: str, group: str, number: int, entry: Any, name: str, kind: type) -> Any:
     value = entry.get(name) if isinstance(entry, dict) else None
     if not isinstance(value, kind) or isinstance(value, bool):
-        raise BadLabelsError(f"{path}: {group}[{number}]: {name} is {value!r}, not {kind.__name__}")
+        raise BadLabelsError(f"{file}: {group}[{number}]: {name} is {value!r}, not {kind.__name__}")
     if kind is int and not _finite(value):
-        raise BadLabelsError(f"{path}: {group}[{number}]: {name} is {value}, too large to be one")
+        raise BadLabelsError(f"{file}: {group}[{number}]: {name} is {value}, too large to be one")
     return value
 
 
@@ -220,8 +227,8 @@ def _finite(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _MOST
 
 
-def _unique(path: Path, what: str, values: Sequence[int]) -> None:
+def _unique(file: str, what: str, values: Sequence[int]) -> None:
     if len(set(values)) != len(values):
         seen: set[int] = set()
         twice = next(value for value in values if value in seen or seen.add(value))  # type: ignore[func-returns-value]
-        raise BadLabelsError(f"{path}: {what} {twice} is there twice")
+        raise BadLabelsError(f"{file}: {what} {twice} is there twice")

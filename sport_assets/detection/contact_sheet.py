@@ -42,7 +42,7 @@ def contact_sheet(labels: Labels, folder: Path, out_png: Path, rows: int = 4, co
         if cells:
             sheet = _grid(cells, cols)
         # four bits of each colour are enough to see boxes by, and take a third of the bytes
-        ok, png = cv2.imencode(".png", (sheet & 0xF0) | 0x08, [cv2.IMWRITE_PNG_COMPRESSION, 9])
+        ok, png = cv2.imencode(".png", (sheet & 0xF0) | 0x08, [cv2.IMWRITE_PNG_COMPRESSION, 6])
         if not ok:
             raise BadLabelsError(f"{out_png}: the sheet could not be encoded as PNG")
         encoded = png.tobytes()

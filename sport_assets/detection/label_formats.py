@@ -15,7 +15,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from sport_assets.detection import cvat, pascal_voc, yolo
-from sport_assets.detection.coco import Labels, read_coco
+from sport_assets.detection.coco import Labels, parse_coco
 from sport_assets.detection.errors import BadLabelsError
 from sport_assets.detection.label_entries import (
     BoxEntry,
@@ -146,11 +146,12 @@ def read_set(folder: Path, settings: SetSettings, images: ImageFolder) -> tuple[
         def find(name: str, folders: tuple[str, ...] = folders) -> str | None:
             return images.find(name, folders)
 
+        where = f"{folder.name}/{file}"
+        data = read_file(folder / file, where)
         if kind == "coco":
-            found.add(coco_entries(read_coco(folder / file), file, find))
+            found.add(coco_entries(parse_coco(data, where), file, find))
         else:
-            where = f"{folder.name}/{file}"
-            found.add(cvat.read_cvat(read_file(folder / file, where), file, find, folder.name)[0])
+            found.add(cvat.read_cvat(data, file, find, folder.name)[0])
     named = {image.name for image in found.images}
     found.faults += [fault("image_without_labels", name) for name in images.names if name not in named]
     return kind, found

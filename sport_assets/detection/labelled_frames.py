@@ -118,8 +118,9 @@ def write_labelled(
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, target)
     write_coco(labels, out / ANNOTATIONS_FILE)
-    quarantine = pl.DataFrame(into.faults, schema=QUARANTINE_SCHEMA).sort("file", "line", "rule", "column", "value")
-    # an image and each of its boxes are rows of their own, whatever file and line they share
+    quarantine = pl.DataFrame(into.faults, schema=QUARANTINE_SCHEMA).sort(
+        "file", "line", "rule", "column", "value", "row"
+    )
     write_quarantine([quarantine], out)
     index = RowIndex()
     index.add((VIDEO,), labels.images[VIDEO].unique())
@@ -211,7 +212,6 @@ def _in_order(boxes: Sequence[BoxEntry], numbers: Mapping[str, int]) -> list[Box
 def _figures(
     kind: str, license_: str, aspect: float | None, rows: Sequence[Mapping[str, Any]], judged: Judged, entries: Entries
 ) -> dict[str, Any]:
-    lost = {each["row"] for each in judged.faults}
     return {
         "format": kind,
         "license": license_,
@@ -219,7 +219,7 @@ def _figures(
         "images": len(rows),
         "images_named": len(entries.images),
         "boxes": len(judged.boxes),
-        "boxes_set_aside": len(lost),
+        "boxes_set_aside": len(_set_aside(judged.faults)),
         "boxes_cut_at_the_edge": judged.cut,
         "dropped_classes": dict(judged.dropped),
         "clips": len({row["video"] for row in rows}),

@@ -4,7 +4,6 @@ Belongs here: whose boxes hold for which image after a review, and who reviewed.
 reviewed, the formats themselves (``cvat``, ``coco``).
 """
 
-import tempfile
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -13,7 +12,7 @@ from pathlib import Path, PurePosixPath
 import polars as pl
 
 from sport_assets.detection import cvat
-from sport_assets.detection.coco import Labels, read_coco
+from sport_assets.detection.coco import Labels, parse_coco
 from sport_assets.detection.errors import BadLabelsError
 from sport_assets.detection.judging import categories, judge
 from sport_assets.detection.label_entries import Entries, Fault, fault, read_file
@@ -68,7 +67,7 @@ def read_reviewed(path: Path, asked: Labels, *, roles: bool = False, reviewer: s
     if inside.lower().endswith(".xml"):
         entries, review = cvat.read_cvat(data, file, find)
     else:
-        entries = coco_entries(_coco(data, file), file, find)
+        entries = coco_entries(parse_coco(data, file), file, find)
     if reviewer is not None:
         review = replace(review, assignee=reviewer)
     if not entries.images:
@@ -111,13 +110,6 @@ def _content(path: Path) -> tuple[bytes, str]:
             return package.read(names[0]), names[0]
     except (zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:  # damaged, encrypted, or packed otherwise
         raise BadLabelsError(f"{path.name}: cannot be unpacked ({error}). Export it again.") from error
-
-
-def _coco(data: bytes, file: str) -> Labels:
-    with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder, PurePosixPath(file).name)
-        copy.write_bytes(data)
-        return read_coco(copy)
 
 
 def _images(entries: Entries, asked: Labels, file: str) -> tuple[pl.DataFrame, list[Fault]]:

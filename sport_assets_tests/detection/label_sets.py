@@ -11,6 +11,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from sport_assets.detection.categories import CATEGORIES
 from sport_assets.detection.coco import Labels
@@ -34,6 +35,13 @@ def paint(path: Path, seed: int, width: int = WIDTH, height: int = HEIGHT) -> No
     path.parent.mkdir(parents=True, exist_ok=True)
     coarse = np.random.default_rng(seed).integers(0, 256, (6, 8, 3), dtype=np.uint8)
     assert cv2.imwrite(str(path), cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC))
+
+
+def pixels_of(path: Path, mode: int = cv2.IMREAD_COLOR) -> NDArray[np.uint8]:
+    """The pixels of an image file, as OpenCV reads them."""
+    pixels = cv2.imread(str(path), mode)
+    assert pixels is not None, path
+    return pixels.astype(np.uint8)
 
 
 def _images(folder: Path) -> None:

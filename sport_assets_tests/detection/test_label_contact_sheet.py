@@ -10,7 +10,7 @@ from sport_assets.detection.categories import BALL, PLAYER
 from sport_assets.detection.coco import Labels
 from sport_assets.detection.contact_sheet import MOST_BYTES, contact_sheet
 from sport_assets.detection.errors import BadLabelsError
-from sport_assets_tests.detection.label_sets import labels_in
+from sport_assets_tests.detection.label_sets import labels_in, pixels_of
 
 
 def grey(folder: Path, aspect: float | None = None) -> Labels:
@@ -36,7 +36,7 @@ def is_red(pixels: np.ndarray) -> np.ndarray:
 
 def test_boxes_are_drawn_where_they_are_and_the_ball_is_enlarged_far_from_it(tmp_path: Path) -> None:
     assert contact_sheet(grey(tmp_path), tmp_path, tmp_path / "sheet.png", rows=1, cols=1) == 1
-    sheet = cv2.imread(str(tmp_path / "sheet.png"))[3:183, 3:363]  # a cell of 360 x 180: half the image's size
+    sheet = pixels_of(tmp_path / "sheet.png")[3:183, 3:363]  # a cell of 360 x 180: half the image's size
     rows, columns = np.nonzero(is_blue(sheet))
     assert (columns.min(), columns.max()) == (49, 70) and (rows.min(), rows.max()) == (99, 150)
     rows, columns = np.nonzero(is_red(sheet[:, 180:]))
@@ -47,7 +47,7 @@ def test_boxes_are_drawn_where_they_are_and_the_ball_is_enlarged_far_from_it(tmp
 
 def test_a_stretched_image_is_shown_in_its_true_aspect(tmp_path: Path) -> None:
     contact_sheet(grey(tmp_path, aspect=1.0), tmp_path, tmp_path / "sheet.png", rows=1, cols=1)
-    assert cv2.imread(str(tmp_path / "sheet.png")).shape == (366, 366, 3)
+    assert pixels_of(tmp_path / "sheet.png").shape == (366, 366, 3)
 
 
 def test_the_same_labels_give_the_same_bytes_and_another_seed_other_images(tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ def test_every_video_is_shown_before_one_is_shown_twice(tmp_path: Path) -> None:
     for name in only:  # black images of a: the others are coloured
         cv2.imwrite(str(tmp_path / name), np.zeros((64, 96, 3), np.uint8))
     contact_sheet(labels, tmp_path, tmp_path / "sheet.png", rows=1, cols=3)
-    sheet = cv2.imread(str(tmp_path / "sheet.png"))
+    sheet = pixels_of(tmp_path / "sheet.png")
     cells = [sheet[100:230, 3 + n * 363 : n * 363 + 363] for n in range(3)]
     assert sum(np.median(cell) < 20 for cell in cells) == 1
 
@@ -80,7 +80,7 @@ def test_a_sheet_of_noise_stays_small(tmp_path: Path) -> None:
 
 def test_no_images_make_an_empty_sheet_and_a_missing_one_is_named(tmp_path: Path) -> None:
     assert contact_sheet(Labels.of([], []), tmp_path, tmp_path / "sheet.png") == 0
-    assert cv2.imread(str(tmp_path / "sheet.png")) is not None
+    assert pixels_of(tmp_path / "sheet.png").size
     labels = grey(tmp_path)
     (tmp_path / "x.png").unlink()
     with pytest.raises(BadLabelsError, match=r"x.png: the image is not there"):
