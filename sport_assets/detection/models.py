@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,7 @@ def build_network(settings: ModelSettings, classes: int) -> tuple[torch.nn.Modul
     logging.getLogger("rf-detr").setLevel(logging.ERROR)
     config = network_config(settings, classes)
     network: torch.nn.Module = build_model_from_config(config)
+    del network.get_submodule("backbone.0.encoder.encoder.encoder").layer[settings.encoder_layers :]  # type: ignore[union-attr,operator]
     return network, config, int(config.resolution)
 
 
@@ -64,11 +66,15 @@ def network_config(settings: ModelSettings, classes: int) -> Any:
         "medium": rfdetr.RFDETRMediumConfig,
         "large": rfdetr.RFDETRLargeConfig,
     }
+    # it warns that random weights are less accurate than its own, which are taken where the settings name them
+    warnings.filterwarnings("ignore", message=".*instantiated with pretrain_weights=None.*")
     kind = kinds[settings.architecture]
     resolution = settings.resolution or kind.model_fields["resolution"].default
     own = {"dec_layers": settings.decoder_layers} if settings.decoder_layers is not None else {}
     return kind(
         **own,
+        # features of four depths, as rfdetr takes them of all 12 layers
+        out_feature_indexes=[settings.encoder_layers * quarter // 4 for quarter in (1, 2, 3, 4)],
         resolution=resolution,
         positional_encoding_size=resolution // kind.model_fields["patch_size"].default,
         num_queries=settings.queries,

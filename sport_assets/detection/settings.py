@@ -10,9 +10,9 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from sport_assets.detection.augmentation.settings import AugmentationSettings
 from sport_assets.detection.errors import BadWeightsError
@@ -24,6 +24,8 @@ PRESETS = ("sanity", "production", "local")
 HEAD_PHASE, WHOLE_PHASE = "phase_1", "phase_2"
 PHASES = (HEAD_PHASE, WHOLE_PHASE)
 
+ENCODER_LAYERS = 12
+"""Of DINOv2 small."""
 PATCH_PX = 32
 """Resolutions are multiples of it: patches of 16 px in windows of two by two."""
 
@@ -48,6 +50,13 @@ class ModelSettings(BaseModel):
     )
     queries: int = Field(300, ge=1, description="most objects that an image can have")
     groups: int = Field(13, ge=1, description="of queries side by side in training, which speeds it up (Group DETR)")
+    encoder_layers: int = Field(
+        ENCODER_LAYERS,
+        ge=4,
+        le=ENCODER_LAYERS,
+        multiple_of=4,
+        description="of the image encoder, the first ones of DINOv2's 12; fewer only without pretrained weights",
+    )
     decoder_layers: int | None = Field(None, ge=1, le=6, description="null: the size's own number")
     pretrained: str | None = Field(
         None,
@@ -66,6 +75,13 @@ class ModelSettings(BaseModel):
         "the target beside the IoU (target = p^alpha * IoU^(1 - alpha)), which is another thing than in the focal loss",
     )
     keep: int = Field(300, ge=1, description="detections per image after post-processing, best scores first")
+
+    @model_validator(mode="after")
+    def _whole_where_pretrained(self) -> Self:
+        rfdetrs = self.pretrained is not None and not self.pretrained.endswith(".safetensors")
+        if rfdetrs and self.encoder_layers != ENCODER_LAYERS:
+            raise ValueError(f"encoder_layers={self.encoder_layers}: rfdetr's weights are of {ENCODER_LAYERS} layers")
+        return self
 
     @property
     def architecture(self) -> str:
