@@ -1,8 +1,8 @@
 """Frames out of a video: source frames per CPU-second for every 30th frame, and what stands beside it.
 
 The video is generated: H.264, 1920x1080, players that move before a still ground. Where SPORT_ASSETS_REAL_DATA is set,
-the real clip (HEVC, 3072x1728) is measured, too. Times are CPU time on one thread, the best of some rounds, each variant in
-turn in the same process, so that ratios hold on a busy machine. Every variant ends with the same pictures.
+the real clip (HEVC, 3072x1728) is measured, too. Times are CPU time on one thread, the best of some rounds, each
+variant in turn in the same process, so that ratios hold on a busy machine. Every variant ends with the same pictures.
 """
 
 import os
