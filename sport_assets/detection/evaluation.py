@@ -21,6 +21,7 @@ from sport_assets.detection.detections import Detections
 from sport_assets.detection.detector_report import Detector
 from sport_assets.detection.error_pictures import draw_cases
 from sport_assets.detection.floor_baseline import mean_box_baseline
+from sport_assets.detection.frames import sharpness
 from sport_assets.detection.models import DetectorModule, load
 from sport_assets.detection.network_input import detections, network_input
 from sport_assets.detection.precision_recall import above, choose_thresholds
@@ -77,7 +78,13 @@ def evaluate(
         },
         validation=(valid.labels, chosen_on),
     )
-    errors = error_report.classify(truth, found, thresholds)
+    numbers = {image: number for number, image in enumerate(truth.images["image"].to_list())}
+
+    def read_image(image: int) -> Image:
+        return test.image(numbers[image])
+
+    sharp = {image: sharpness(read_image(image)) for image in numbers}
+    errors = error_report.classify(truth, found, thresholds, sharpness=sharp, read_image=read_image)
     mistakes = error_report.summarise(errors, truth.categories)
     report |= {
         "errors": mistakes,
@@ -96,12 +103,11 @@ def evaluate(
         {name: each["by_size"] for name, each in mistakes["categories"].items()}, out / "recall_by_size.png"
     )
     evaluation_plots.score_histograms(truth, found, thresholds, out / "scores.png")
-    numbers = {image: number for number, image in enumerate(truth.images["image"].to_list())}
     draw_cases(
         error_report.worst_cases(errors, WORST_CASES),
         errors,
         truth,
-        lambda image: test.image(numbers[image]),
+        read_image,
         out / "worst_cases.png",
     )
     index = RowIndex()
