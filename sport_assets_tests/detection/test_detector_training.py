@@ -14,9 +14,11 @@ from safetensors.numpy import load_file
 from sport_assets.detection.settings import resolve
 from sport_assets.training.spec import SpecInput, TrainingSpec
 from sport_assets_tests.detection.tiny_dataset import tiny_dataset
-from sport_assets_tests.training.conftest import Trainers, trainers  # noqa: F401 - a fixture
+from sport_assets_tests.training import conftest as training_tests
+from sport_assets_tests.training.conftest import Trainers
 
 pytestmark = pytest.mark.slow
+trainers = training_tests.trainers
 SMALL = {
     "model.resolution": 64,
     "model.queries": 12,

@@ -9,9 +9,11 @@ from sport_assets.detection.categories import BALL, PLAYER
 from sport_assets.detection.coco import Labels, write_coco
 
 
-def tiny_dataset(folder: Path, *, train: int = 16, valid: int = 8, width: int = 96, height: int = 64) -> Path:
-    """Sides train and valid in the layout of detection/coco_dataset; a video of its own for each four images."""
-    for side, count, seed in (("train", train, 0), ("valid", valid, 1)):
+def tiny_dataset(
+    folder: Path, *, train: int = 16, valid: int = 8, test: int = 8, width: int = 96, height: int = 64
+) -> Path:
+    """Sides train, valid and test in the layout of detection/coco_dataset; a video of its own for each four images."""
+    for seed, (side, count) in enumerate((("train", train), ("valid", valid), ("test", test))):
         random = np.random.default_rng(seed)
         (folder / side).mkdir(parents=True)
         images, boxes = [], []
