@@ -66,8 +66,8 @@ def decoded(path: Path) -> list[np.ndarray]:
 def test_another_process_makes_the_same_frames(static: Scene) -> None:
     script = (
         "import hashlib\nfrom sport_assets.detection.synthetic import Scene\n"
-        "from sport_assets_tests.detection.test_synthetic import SMALL\n"
-        "scene = Scene(3, SMALL)\n"
+        "from sport_assets.detection.synthetic import SceneSettings\n"
+        f"scene = Scene(3, {SMALL!r})\n"
         "print(*(hashlib.sha256(scene.frame(n)[0].tobytes()).hexdigest() for n in (40, 0)), scene.frame(40)[1])\n"
     )
     out = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.strip()
@@ -169,23 +169,28 @@ def test_the_truth_names_everybody_the_same_way_in_all_frames(panning: Scene) ->
 
 @pytest.mark.parametrize("camera", ["static", "panning"])
 @pytest.mark.parametrize("sizes", [(5.0, 14.0), (5.0, 20.0), (8.0, 13.0)])
-def test_the_ball_has_the_wanted_sizes(camera: str, sizes: tuple[float, float]) -> None:
+def test_the_ball_has_the_wanted_sizes(camera: Literal["static", "panning"], sizes: tuple[float, float]) -> None:
     for seed in range(3):
-        settings = SceneSettings(frames=200, camera=camera, ball_pixels=sizes, noise=0)  # type: ignore[arg-type]
+        settings = SceneSettings(frames=200, camera=camera, ball_pixels=sizes, players=8)
         scene = Scene(seed, settings)
         found = []
         for number in range(0, 200, 10):
             pixels, depth = scene.camera.project(scene.play.ball[number], float(scene.yaws[number]))
-            if (pixels > 0).all() and (pixels < [1280, 720]).all():
+            if (pixels > 0).all() and (pixels < [settings.width, settings.height]).all():
                 found.append(scene.camera.focal_pixels * settings.ball_diameter_m / float(depth))
         assert len(found) >= 15, "the ball is in the picture most of the time"
         assert sizes[0] <= min(found) and max(found) <= sizes[1]
-        ball = scene.frame(100)[1].ball
-        blurred = ball.size_pixels + ball.blur_pixels
-        assert ball.box is None or ball.visible_share < 0.95 or max(ball.box[2:]) <= blurred + 2
 
 
-def test_people_are_as_large_as_their_truth_says(static: Scene) -> None:
+def test_the_ball_and_people_are_as_large_as_their_truth_says(static: Scene) -> None:
+    balls = [static.frame(number)[1].ball for number in range(0, 60, 6)]
+    whole = [ball for ball in balls if ball.box and ball.visible_share > 0.99]
+    assert len(whole) >= 4
+    for ball in whole:
+        assert ball.box is not None
+        assert (
+            ball.size_pixels - 1.5 <= min(ball.box[2:]) <= max(ball.box[2:]) <= ball.size_pixels + ball.blur_pixels + 2
+        )
     for each in static.frame(20)[1].objects[:-1]:
         if each.box is not None and each.visible_share > 0.99:
             assert 0.75 < each.box[3] / each.size_pixels < 1.1
@@ -262,7 +267,7 @@ def test_hard_scenes_have_decoys_and_easy_ones_none() -> None:
         return int((areas <= 40).sum())
 
     assert white_spots(hard) >= 2 and white_spots(easy) == 0
-    assert easy.frame(0)[1].ball.size_pixels * 4 > easy.settings.ball_pixels[0] * 4 >= 20
+    assert hard.settings.blur and not easy.settings.blur
 
 
 def test_the_ball_is_kicked_when_an_event_says_so() -> None:
@@ -408,15 +413,14 @@ def test_each_damaged_file_is_damaged_as_it_says(sample: Sample) -> None:
     with av.open(str(rules["audio_only"])) as container:
         assert not container.streams.video and len(container.streams.audio) == 1
         assert sum(1 for _ in container.decode(audio=0)) > 10
-    for rule in ("no_frames", "truncated_frames", "unknown_codec"):
-        frames = 0
-        try:
-            with av.open(str(rules[rule])) as container:
-                for _ in container.decode(video=0):
-                    frames += 1
-        except (av.error.FFmpegError, AttributeError, ValueError, StopIteration, IndexError):
+    assert decoded(rules["no_frames"]) == []
+    with pytest.raises(av.error.DecoderNotFoundError):
+        decoded(rules["unknown_codec"])
+    with pytest.raises(av.error.InvalidDataError), av.open(str(rules["truncated_frames"])) as container:
+        frames = container.decode(video=0)
+        assert next(frames).width == 320, "it begins well"
+        for _ in frames:
             pass
-        assert (0 < frames < 25) if rule == "truncated_frames" else frames == 0, rule
     with pytest.raises(ValueError):
         json.loads(rules["events_not_json"].read_bytes())
     beyond = json.loads(rules["events_beyond_end"].read_bytes())["annotations"]
