@@ -47,7 +47,7 @@ def _damaged_videos(content: bytes) -> dict[str, bytes]:
         "zero_bytes": b"",
         "no_video": b"This is text and no video.\n" * 40,
         "truncated_index": content[: pictures // 2],
-        "truncated_frames": content[: pictures + (len(content) - pictures) // 3],
+        "truncated_frames": content[: pictures + (len(content) - pictures) * 4 // 5],
         "no_frames": content[:pictures],
         "unknown_codec": content.replace(b"avc1", b"zzzz").replace(b"avcC", b"zzzC"),
     }

@@ -11,8 +11,9 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-_OPTIONS = {"crf": "18", "preset": "veryfast", "threads": "1"}
-"""Good quality; one thread, since the bytes depend on how many there are."""
+_OPTIONS = {"crf": "18", "preset": "veryfast", "threads": "1", "x264-params": "mbtree=0"}
+"""Good quality. One thread, since the bytes depend on how many there are. Without x264's macroblock tree: with it the
+same frames gave other bytes from call to call, as what its fast code reads depends on what was in memory before."""
 
 
 def write_video(path: Path, frames: Iterable[NDArray[np.uint8]], frame_rate: float) -> int:

@@ -5,6 +5,7 @@ Belongs here: putting play, camera, still picture and silhouettes together. Must
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from sport_assets.detection.synthetic.camera import Floats, place
 from sport_assets.detection.synthetic.layers import Box, Layer, lay, seen
 from sport_assets.detection.synthetic.look import draw_look
-from sport_assets.detection.synthetic.pitch import Markings, paint
+from sport_assets.detection.synthetic.pitch import Backdrop, Markings, paint
 from sport_assets.detection.synthetic.play import Area, Event, Role, Team, simulate
 from sport_assets.detection.synthetic.settings import PLAYER_HEIGHT_M, SceneSettings
 from sport_assets.detection.synthetic.silhouettes import draw_ball, draw_person, draw_shadow, motion_kernel, skeletons
@@ -76,7 +77,7 @@ class Scene:
             raise ValueError(f"seed must not be negative, not {seed}")
         self.seed, self.settings = seed, settings or SceneSettings()
         wanted = self.settings
-        play_rng, look_rng, pitch_rng, noise_rng = (np.random.default_rng([seed, stream]) for stream in range(4))
+        play_rng, look_rng = self._random(0), self._random(1)
         self.camera, near, far = place(wanted)
         panning = wanted.camera == "panning"
         wide = 1.6 if panning else 0.95
@@ -90,16 +91,6 @@ class Scene:
         half = 1.3 * float(self.area.half((near + far) / 2))
         middle = float(look_rng.uniform(-0.2, 0.2)) * half
         self.markings = Markings(middle - half, middle + half, near - edge, far + edge)
-        self.backdrop = paint(
-            pitch_rng,
-            self.camera,
-            self.area,
-            self.markings,
-            self.look,
-            float(np.abs(self.yaws).max()),
-            decoys=wanted.decoys,
-        )
-        self._noise = self._noise_bank(noise_rng)
         ways = np.hypot(*np.diff(self.play.ball[:, :2], axis=0).T)
         self._rolled = np.cumsum(ways) / (wanted.ball_diameter_m / 2)  # radians that the ball has turned
         self._heights = np.array([person.height_m for person in self.look.people])
@@ -110,6 +101,19 @@ class Scene:
     def __iter__(self) -> Iterator[tuple[Image, FrameTruth]]:
         for number in range(len(self)):
             yield self.frame(number)
+
+    @cached_property
+    def backdrop(self) -> Backdrop:
+        """What does not move, painted when it is first wanted."""
+        return paint(
+            self._random(2),
+            self.camera,
+            self.area,
+            self.markings,
+            self.look,
+            float(np.abs(self.yaws).max()),
+            decoys=self.settings.decoys,
+        )
 
     @property
     def events(self) -> tuple[Event, ...]:
@@ -155,8 +159,8 @@ class Scene:
         image = self._background(number)
         for layer in (*(self._shadows(number) if self.settings.shadows else ()), *layers):
             lay(image, layer)
-        if noise and self._noise is not None:
-            across, down = np.random.default_rng([self.seed, 4, number]).integers(0, _NOISE_MARGIN, 2)
+        if noise and self.settings.noise:
+            across, down = self._random(4, number).integers(0, _NOISE_MARGIN, 2)
             part = self._noise[down : down + self.settings.height, across : across + self.settings.width]
             image = np.asarray(cv2.add(image, part, dtype=cv2.CV_8U), np.uint8)
         return image
@@ -239,13 +243,16 @@ class Scene:
             yaws[number] = second
         return yaws
 
-    def _noise_bank(self, rng: np.random.Generator) -> NDArray[np.int8] | None:
+    @cached_property
+    def _noise(self) -> NDArray[np.int8]:
         """Noise of which each frame takes another part: mostly brightness, a little colour."""
-        wanted = self.settings
-        if not wanted.noise:
-            return None
+        rng, wanted = self._random(3), self.settings
         size = (wanted.height + _NOISE_MARGIN, wanted.width + _NOISE_MARGIN, 1)
         bright = rng.standard_normal(size, np.float32)
         colour = rng.standard_normal((*size[:2], 3), np.float32)
         field = wanted.noise * (0.9 * bright + 0.44 * colour)
         return np.clip(np.round(field), -127, 127).astype(np.int8)
+
+    def _random(self, *stream: int) -> np.random.Generator:
+        """A generator of its own for each use, so that none changes with what another draws."""
+        return np.random.default_rng([self.seed, *stream])

@@ -27,11 +27,11 @@ class SceneSettings:
     """On each side, the goalkeeper among them."""
     camera: CameraKind = "static"
     ball_pixels: tuple[float, float] = (5.0, 14.0)
-    """The ball's diameter (pixels, without blur) where it is farthest and where it is nearest, or beyond in neither.
+    """What the ball's diameter (pixels, without blur) stays between, from its farthest to its nearest place.
     The camera follows from it: a narrow range gives a high and distant camera, a wide one a low camera nearby."""
     players_per_ball: float = 6.5
-    """How many balls high a player is. 8.2 in reality: then 22 players fill the image and cover one another often. By
-    default about one player in twenty touches another in the image; fewer balls still for very small images."""
+    """How many balls high a player is. 8.2 in reality, which lets 22 players fill the image and often cover one
+    another. By default about one in twenty touches another in the image. Very small images want fewer still."""
     blur: bool = True
     """Blur along the motion of the ball, of the players and of the camera while the shutter is open."""
     decoys: bool = True
