@@ -59,11 +59,11 @@ def box_of(sample: Sample, category: int) -> NDArray[np.float64] | None:
     return sample.boxes[found[0]] if len(found) else None
 
 
-def assert_exact(result: Sample, category: int) -> None:
+def assert_exact(result: Sample, category: int, tolerance_px: float = TOLERANCE_PX) -> None:
     """The box of that category is there, and tightly around the pixels that are to be seen."""
     box, tight = box_of(result, category), tight_box(result)
     assert box is not None and tight is not None, (box, tight)
-    assert np.abs(box - tight).max() <= TOLERANCE_PX, (box, tight)
+    assert np.abs(box - tight).max() <= tolerance_px, (box, tight)
 
 
 def assert_inside(sample: Sample) -> None:

@@ -73,11 +73,13 @@ def test_width_and_height_are_not_exchanged() -> None:
 
 
 @FEW
-@given(scenes(most=2, border=14), st.integers(3, 20), st.floats(0, math.pi, exclude_max=True, allow_nan=False))
+@given(
+    scenes(most=2, smallest=4, border=14), st.integers(3, 20), st.floats(0, math.pi, exclude_max=True, allow_nan=False)
+)
 def test_motion_blur(scene: Scene, length: int, angle: float) -> None:
-    """The box is where half of the strongest trace is left or more."""
+    """The box is where half of the strongest trace is left or more. The filter's own pixels add to the tolerance."""
     for which, category in enumerate(painted(scene, None).categories):
-        assert_exact(blur.motion_blur(painted(scene, which), length, angle), category)
+        assert_exact(blur.motion_blur(painted(scene, which), length, angle), category, tolerance_px=1.5)
 
 
 def test_a_ball_in_motion_gets_the_box_of_its_streak_and_a_player_keeps_hers() -> None:
@@ -130,7 +132,7 @@ def test_a_level_and_an_upright_smear_have_one_dimension() -> None:
 
 
 @FEW
-@given(scenes(smallest=4), st.sampled_from([3, 5, 7]), st.floats(0.5, 2.0))
+@given(scenes(smallest=4, border=7), st.sampled_from([3, 5, 7]), st.floats(0.5, 2.0))
 def test_gaussian_blur(scene: Scene, size: int, sigma: float) -> None:
     for which, category in enumerate(painted(scene, None).categories):
         sample = painted(scene, which)
@@ -223,10 +225,10 @@ def test_mosaic_keeps_all_balls_and_fills_the_canvas() -> None:
 @FEW
 @given(st.integers(3, 24), st.floats(1 / 3, 3), st.floats(0.8, 1.25), st.booleans(), st.integers(0, 2**32))
 def test_pasted_balls(size: int, aspect: float, factor: float, mirrored: bool, seed: int) -> None:
-    """Round balls and streaks up to three times as long as wide."""
+    """Round balls and streaks up to three times as long as wide, whose soft edge the paste itself makes."""
     box = (20, 15, 20 + size, 15 + max(round(size * aspect), 3))
     source = painted((70, 110, [box]), 0, BALL)
-    (patch,) = cut_out(source)
+    (patch,) = cut_out(source.with_image(np.full_like(source.image, 255)))
     background = Sample(np.zeros((120, 140, 3), np.uint8), np.zeros((0, 4)), np.zeros(0, np.int64))
     patch = patch.scaled(factor, mirrored)
     place = find_place(background, patch, np.random.default_rng(seed))
@@ -236,6 +238,25 @@ def test_pasted_balls(size: int, aspect: float, factor: float, mirrored: bool, s
     assert not background.image.any(), "the image itself was written to"
     assert_inside(result)
     assert_exact(result, BALL)
+
+
+def test_the_pasted_ball_is_the_one_that_was_cut_out() -> None:
+    source = textured(1, 60, 60, [(20, 21, 32, 30)], [BALL])
+    (patch,) = cut_out(source)
+    result = paste(textured(2, 80, 70, [], []), patch, 13, 17)
+    left, top, right, bottom = result.boxes[0].astype(int)
+    assert (right - left, bottom - top) == (12, 9)
+    assert (result.image[top + 3 : bottom - 3, left + 3 : right - 3] == source.image[24:27, 23:29]).all()
+    mirrored = paste(textured(2, 80, 70, [], []), patch.scaled(1.0, True), 13, 17)
+    left, top, right, bottom = mirrored.boxes[0].astype(int)
+    assert (mirrored.image[top + 3 : bottom - 3, left + 3 : right - 3] == source.image[24:27, 28:22:-1]).all()
+
+
+def test_a_small_object_stays_where_one_side_shrinks_and_the_other_grows() -> None:
+    """OpenCV's area interpolation turns into linear interpolation then, which would skip it."""
+    for left in range(40):
+        result = geometry.resize(painted((300, 20, [(left, 8, left + 2, 10)]), 0), 64, 64)
+        assert result.image.max() >= 50
 
 
 def test_pasting_covers_no_ball_and_stays_on_the_pitch() -> None:

@@ -75,7 +75,8 @@ def smeared_boxes(boxes: Boxes, x: float, y: float) -> Boxes:
     """Boxes [N, 4] after a smear over (x, y) px: where a filled box shows with half of its strongest trace or more.
 
     Its strongest trace is the share f of the smear that lies inside it, min(1, width / x, height / y), and each side
-    moves outwards by (1 - f) / 2 of the smear's extent. Without y it is as wide as the larger of box and smear.
+    moves outwards by (1 - f) / 2 of the smear's extent. Without y it is as wide as the larger of box and smear. On
+    whole pixels this is right to 1.5 px, mostly to less than 1, for objects of 4 px and more.
     """
     extent = np.abs([x, y])
     sides = boxes[:, 2:] - boxes[:, :2]

@@ -27,9 +27,12 @@ def resized(image: Image, width: int, height: int) -> Image:
     Linear interpolation reads two pixels each way, so below half the size it would skip some, and with them most of a
     ball that is a few pixels wide. There the mean over the area is taken, which costs about eight times as much.
     """
-    smallest = min(width / image.shape[1], height / image.shape[0])
-    how = cv2.INTER_LINEAR if smallest >= 0.5 else cv2.INTER_AREA
-    return cv2.resize(image, (width, height), interpolation=how)
+    old_height, old_width = image.shape[:2]
+    if min(width / old_width, height / old_height) < 0.5:
+        # OpenCV takes the mean only where neither side grows, and says nothing otherwise: so that one grows afterwards
+        smaller = min(width, old_width), min(height, old_height)
+        image = cv2.resize(image, smaller, interpolation=cv2.INTER_AREA)
+    return cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
 def resize(sample: Sample, width: int, height: int) -> Sample:
