@@ -4,6 +4,8 @@ import dagster as dg
 
 import sport_assets.orchestration  # noqa: F401 - first: see there
 from sport_assets.cricket import assets as cricket
+from sport_assets.detection import assets as detection
+from sport_assets.detection.videos import QUIET_S
 from sport_assets.nfl import assets as nfl
 from sport_assets.orchestration.alerts import Metric, alert_sensor
 from sport_assets.orchestration.console import console_logger
@@ -20,17 +22,19 @@ WATCHED = {
         Metric("coverage_accuracy", "higher"),
     ],
     # the whole gain over frequencies is a few per cent of the log-loss
+    "detection/evaluation": [Metric(name, "higher") for name in ("all_ap50", "player_ap50", "ball_recall_10px")],
     "cricket/evaluation": [Metric("log_loss", tolerance=0.003), Metric("calibration_error", tolerance=0.5)],
 }
 
 defs = dg.Definitions(
-    assets=[*nfl.ASSETS, *cricket.ASSETS],
+    assets=[*nfl.ASSETS, *cricket.ASSETS, *detection.ASSETS],
     resources={"lineage": LineageResource(), "accelerator": Accelerator(), "mlflow": mlflow_resource},
     sensors=[
         reaper,
         alert_sensor(WATCHED),
         raw_files_sensor("nfl", "nfl/raw_tracking", follow=["nfl/tracking"]),
         raw_files_sensor("cricket", "cricket/raw_matches", follow=["cricket/deliveries", "cricket/innings"]),
+        raw_files_sensor("detection", "detection/raw_video", follow=["detection/events"], settle_seconds=QUIET_S),
     ],
     # heavy work runs in Pipes children; the multiprocess executor would only load everything twice
     executor=dg.in_process_executor,

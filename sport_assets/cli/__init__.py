@@ -6,7 +6,19 @@ Belongs here: putting the commands together. Must not come here: work; each comm
 import typer
 
 # a line's commands join their groups by themselves
-from sport_assets.cli import audit, building, bundle, cricket, diff, ledger, nfl, reproduce, verify, withdraw  # noqa: F401
+from sport_assets.cli import (  # noqa: F401
+    audit,
+    building,
+    bundle,
+    cricket,
+    detection,
+    diff,
+    ledger,
+    nfl,
+    reproduce,
+    verify,
+    withdraw,
+)
 from sport_assets.cli.groups import predict_app, sample_app, simulate_app, tune_app
 
 app = typer.Typer(
@@ -16,6 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(building.app)
+app.add_typer(detection.app)
 app.add_typer(audit.app)
 app.add_typer(bundle.app)
 app.add_typer(reproduce.app)

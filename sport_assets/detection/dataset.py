@@ -125,7 +125,7 @@ def write_dataset(
     index = RowIndex()
     for side, names in videos.items():
         index.add(("video",), names, side)
-    facts = {**merged.counts, **figures, "videos_by_side": videos, "teacher_videos": taught}
+    facts = {"images": len(placed), **merged.counts, **figures, "videos_by_side": videos, "teacher_videos": taught}
     return StepReport(dataset_checks(out, teacher_videos), facts, identifiers=index)
 
 

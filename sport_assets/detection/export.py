@@ -68,7 +68,6 @@ def export(
     side = Side(split.parent, "test")
     thresholds = json.loads((evaluation / EVALUATION_FILE).read_text(encoding="utf-8"))["thresholds"]["model"]
     shipped = Shipped(
-        resolution=module.resolution,
         categories=module.categories,
         keep=module.settings.keep,
         thresholds={number: float(thresholds[name]) for number, name in module.categories.items()},

@@ -50,13 +50,9 @@ Progress = Callable[[int, int], None]
 
 
 def extract(
-    video: Path, key: str, events: Path, out: Path, settings: Mapping[str, Any], say: Callable[[str], None]
+    video: Path, key: str, events: Path, out: Path, settings: Mapping[str, Any], progress: Progress
 ) -> StepReport:
-    """``extract_frames`` of the files of a partition, told to ``say``. ``events``: the folder of its events."""
-
-    def progress(done: int, total: int) -> None:
-        say(f"{key}: {done:,} of {total:,} frames read")
-
+    """``extract_frames`` of the files of a partition. ``events``: the folder of its events."""
     table = pl.read_parquet(events / EVENTS_FILE)
     return extract_frames(video, key, table, out, FrameSettings(**settings), progress)
 

@@ -45,7 +45,7 @@ class LocalDetector:
             )
         self._detector = OnnxDetector(path, confidence_threshold)
         self._slicing = slicing
-        self.categories = dict(self._detector.shipped.categories)
+        self.categories = dict(self._detector.categories)
 
     def detect(self, image: NDArray[np.uint8]) -> Detections:
         """Detections in one image (BGR, uint8 [H, W, 3])."""

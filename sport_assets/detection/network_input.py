@@ -6,13 +6,13 @@ An image is squashed to a square, as RF-DETR wants it: x and y have scales of th
 and height.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from sport_assets.detection.augmentation.geometry import resized
 from sport_assets.detection.detections import Detections
 
 MEAN = np.array([0.485, 0.456, 0.406], np.float32)
@@ -22,29 +22,10 @@ DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
 _TABLE = ((np.arange(256, dtype=np.float32)[None, :] / 255.0 - MEAN[:, None]) / DEVIATION[:, None]).astype(np.float32)
 
 
-def squash(image: NDArray[np.uint8], resolution: int) -> NDArray[np.uint8]:
-    """The image [H, W, 3] as a square [resolution, resolution, 3]."""
-    height, width = image.shape[:2]
-    if (height, width) == (resolution, resolution):
-        return image
-    shrinks = width >= resolution and height >= resolution
-    method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    resized: NDArray[np.uint8] = cv2.resize(image, (resolution, resolution), interpolation=method)
-    return resized
-
-
 def network_input(image: NDArray[np.uint8], resolution: int) -> NDArray[np.float32]:
     """An image (BGR, uint8 [H, W, 3]) as the network takes it: float32 [3, resolution, resolution], red first."""
-    square = squash(image, resolution)
+    square = resized(image, resolution, resolution)
     return np.stack([_TABLE[channel][square[:, :, 2 - channel]] for channel in range(3)])
-
-
-@dataclass
-class Dropped:
-    """How many of a network's answers were no detections."""
-
-    background: int = 0
-    degenerate: int = 0
 
 
 def detections(
@@ -55,7 +36,7 @@ def detections(
     categories: Sequence[int],
     *,
     keep: int,
-    dropped: Dropped | None = None,
+    dropped: Counter[str] | None = None,
 ) -> Detections:
     """The network's answer for one image of ``width`` x ``height`` px.
 
@@ -77,8 +58,8 @@ def detections(
     is_ours = column < len(categories)
     has_area = ((corners[:, 2:] - corners[:, :2]) > 0).all(axis=1)
     if dropped is not None:
-        dropped.background += int((~is_ours).sum())
-        dropped.degenerate += int((is_ours & ~has_area).sum())
+        dropped["background"] += int((~is_ours).sum())
+        dropped["degenerate"] += int((is_ours & ~has_area).sum())
     kept = is_ours & has_area
     names = np.asarray(categories, np.int64)
     return Detections(corners[kept].astype(np.float32), scores[kept], names[column[kept]])

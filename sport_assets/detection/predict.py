@@ -86,10 +86,10 @@ def predict(
     if video is not None and not is_video:
         raise PredictionError(f"--video draws the frames of a video, and {input_path} is none")
     pictures, total, rate = _video(input_path) if is_video else (*_images(input_path), 0.0)
-    categories = detector.shipped.categories
+    categories = detector.categories
     results: list[dict[str, Any]] = []
     counts = dict.fromkeys(categories.values(), 0)
-    drawn = None if video is None else AnnotatedVideo(video, rate, categories, detector.shipped.thresholds)
+    drawn = None if video is None else AnnotatedVideo(video, rate, categories, detector.thresholds)
     try:
         for number, (picture, found) in enumerate(_detected(detector, pictures, slicing), start=1):
             results += [{**picture.about, **each} for each in _rows(found)]
@@ -105,7 +105,7 @@ def predict(
     finally:
         if drawn is not None:
             drawn.close()
-    return PredictionReport(total, counts, detector.dropped.background, detector.dropped.degenerate)
+    return PredictionReport(total, counts, detector.counts["background"], detector.counts["degenerate"])
 
 
 def _detected(

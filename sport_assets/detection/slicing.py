@@ -15,10 +15,7 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 import numpy as np
-import sahi.postprocess.combine as sahi_combine
 from numpy.typing import NDArray
-from sahi.postprocess.backends import get_postprocess_backend, set_postprocess_backend
-from sahi.slicing import get_slice_bboxes
 
 from sport_assets.detection.detections import Detections, intersection_over_union
 from sport_assets.detection.errors import BadInputError
@@ -85,6 +82,8 @@ class Sliced:
 
 def windows(height: int, width: int, slicing: Slicing) -> list[Window]:
     """The windows that cover an image of that size, row by row. Those at the right and lower edge are moved inwards."""
+    from sahi.slicing import get_slice_bboxes  # when images are cut: settings are read with the definitions
+
     found = get_slice_bboxes(
         height,
         width,
@@ -139,6 +138,8 @@ def merge(detections: Detections, slicing: Slicing) -> Detections:
     """Detections in which those that overlap, category by category, have become one; best score first."""
     if len(detections) < 2:
         return detections
+    import sahi.postprocess.combine as sahi_combine
+
     rows = np.column_stack([detections.boxes, detections.scores, detections.categories]).astype(np.float64)
     metric = slicing.metric.upper()
     with _numpy_backend():
@@ -226,6 +227,8 @@ def _joined(boxes: NDArray[np.float64], keep: int, others: Sequence[int], slicin
 @contextmanager
 def _numpy_backend() -> Iterator[None]:
     """sahi merges with NumPy meanwhile: left to choose, it imports torch, and the choice is one for the process."""
+    from sahi.postprocess.backends import get_postprocess_backend, set_postprocess_backend
+
     before = get_postprocess_backend()
     set_postprocess_backend("numpy")
     try:

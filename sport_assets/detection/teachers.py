@@ -5,7 +5,7 @@ detects (``background_teacher``, ``rfdetr_teacher``), writing labels (``pseudo_l
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol, get_args
 
@@ -13,7 +13,7 @@ from sport_assets.detection.detections import Detections
 from sport_assets.detection.errors import BadInputError
 from sport_assets.detection.slicing import Slicing
 
-TeacherName = Literal["rfdetr", "background"]
+TeacherName = Literal["rfdetr", "background", "none"]
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class TeacherSettings:
     teacher: TeacherName = "background"
     weights: Path | None = None
     threshold: float = 0.1
-    slicing: Slicing = Slicing()
+    slicing: Slicing = field(default_factory=Slicing)
 
 
 @dataclass(frozen=True)
@@ -74,8 +74,32 @@ class Teacher(Protocol):
         ...
 
 
+class NoTeacher:
+    """Finds nothing: for a review that begins with frames alone."""
+
+    def identity(self) -> dict[str, Any]:
+        """That there was none."""
+        return {"name": "none"}
+
+    def detect(self, kept: KeptFrames) -> Iterator[Taught]:
+        """Nothing, in each kept frame."""
+        return (Taught(Detections.none()) for _ in kept.numbers)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Nothing was dropped."""
+        return {}
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Nothing was noticed."""
+        return {}
+
+
 def make_teacher(settings: TeacherSettings) -> Teacher:
-    """The teacher that settings name. Raises ``BadInputError`` for an unknown one, and where its weights are missing."""
+    """The teacher that settings name. Raises ``BadInputError`` for an unknown one and for missing weights."""
+    if settings.teacher == "none":
+        return NoTeacher()
     if settings.teacher == "background":
         from sport_assets.detection.background_teacher import BackgroundTeacher
 

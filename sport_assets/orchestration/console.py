@@ -42,3 +42,16 @@ def console_logger(context: dg.InitLoggerContext) -> logging.Logger:
     logger = logging.Logger("sport_assets.console", logging.INFO)
     logger.addHandler(Console())
     return logger
+
+
+def tenths(say: Callable[[str], None], what: str) -> Callable[[int, int], None]:
+    """A progress callback (done, total) that says where a step is after each tenth of it."""
+    said = 0
+
+    def progress(done: int, total: int) -> None:
+        nonlocal said
+        if done * 10 // max(total, 1) > said:
+            said = done * 10 // max(total, 1)
+            say(f"{done:,} of {total:,} {what}")
+
+    return progress
