@@ -5,7 +5,7 @@ detects (``background_teacher``, ``rfdetr_teacher``), writing labels (``pseudo_l
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol, get_args
 
@@ -37,7 +37,7 @@ class TeacherSettings:
     teacher: TeacherName = "background"
     weights: Path | None = None
     threshold: float = 0.1
-    slicing: Slicing = Slicing()
+    slicing: Slicing = field(default_factory=Slicing)
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Teacher(Protocol):
 
 
 def make_teacher(settings: TeacherSettings) -> Teacher:
-    """The teacher that settings name. Raises ``BadInputError`` for an unknown one, and where its weights are missing."""
+    """The teacher that settings name. Raises ``BadInputError`` for an unknown one and for missing weights."""
     if settings.teacher == "background":
         from sport_assets.detection.background_teacher import BackgroundTeacher
 

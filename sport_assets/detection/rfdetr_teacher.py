@@ -1,0 +1,206 @@
+"""The teacher that is a trained detector: an RF-DETR by its exported file, its checkpoint or its published folder.
+
+Belongs here: opening weights of each kind as a detector, and looking at the kept frames by windows. Must not come
+here: the exported file itself (``onnx_detector``), slicing (``slicing``). rfdetr and torch are imported only for
+weights that need them.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from sport_assets.detection.categories import CATEGORIES, category_of
+from sport_assets.detection.detections import Detections
+from sport_assets.detection.errors import BadInputError, BadWeightsError
+from sport_assets.detection.onnx_detector import OnnxDetector
+from sport_assets.detection.slicing import Image, Slicing, disagreement, sliced_images
+from sport_assets.detection.teachers import KeptFrames, Taught
+from sport_assets.lineage.digest import sha256_file
+
+WEIGHTS_FILE, SETTINGS_FILE = "weights.safetensors", "settings.json"
+"""A published folder: the network's state, and ``{"model": "RFDETRNano", "arguments": {…}, "categories": {"1": …}}``,
+with what ``arguments`` the class of rfdetr is made."""
+_BACKGROUND = "__background__"
+_CHECKPOINTS = (".pth", ".ckpt", ".pt")
+
+
+class RfdetrTeacher:
+    """Labels frames with an RF-DETR.
+
+    ``weights``: an ONNX file, a checkpoint of rfdetr (.pth, .ckpt) or a published folder. Classes are taken by their
+    names: whatever is no player and no ball is dropped and counted. Raises ``BadWeightsError`` for weights that cannot
+    be used.
+    """
+
+    def __init__(
+        self, weights: Path, *, threshold: float = 0.1, slicing: Slicing | None = None, device: str = "cpu"
+    ) -> None:
+        self._detector = open_detector(weights, threshold=threshold, device=device)
+        self.slicing = slicing or Slicing()
+
+    def identity(self) -> dict[str, Any]:
+        """The digest of the weights, and how frames were looked at."""
+        how = self.slicing
+        return {
+            "name": "rfdetr",
+            **self._detector.identity(),
+            # the batch decides nothing
+            "slicing": {
+                "size": how.size,
+                "overlap": how.overlap,
+                "whole_image": how.whole_image,
+                "merge": how.merge,
+                "metric": how.metric,
+                "threshold": how.threshold,
+            },
+        }
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """What was dropped so far: the background class, boxes without area, classes that are not ours."""
+        return {name: self._detector.counts[name] for name in ("background", "degenerate", "other_class")}
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Nothing is noticed about the video."""
+        return {}
+
+    def detect(self, kept: KeptFrames) -> Iterator[Taught]:
+        """What it finds in each kept frame, in order; windows of several frames share a batch.
+
+        Raises ``BadInputError`` for a picture that cannot be read.
+        """
+        for found in sliced_images(self._detector, map(_read, kept.pictures), self.slicing):
+            yield Taught(found.merged, disagreement(found))
+
+
+def open_detector(
+    weights: Path, *, threshold: float = 0.1, device: str = "cpu", categories: Mapping[int, str] | None = None
+) -> "OnnxDetector | TorchDetector":
+    """A detector of weights of any kind. ``categories``: only for plain ONNX exports of rfdetr, which do not say them.
+
+    Raises ``BadWeightsError``, which names the file and what is wrong with it.
+    """
+    if weights.suffix.lower() == ".onnx":
+        return OnnxDetector(weights, threshold, categories)
+    if weights.is_dir():
+        if (weights / WEIGHTS_FILE).is_file():
+            return TorchDetector.of_folder(weights, threshold, device)
+        if (weights / "model.onnx").is_file():
+            return OnnxDetector(weights / "model.onnx", threshold, categories)
+        raise BadWeightsError(f"{weights}: a folder without {WEIGHTS_FILE} and without model.onnx")
+    if not weights.is_file():
+        raise BadWeightsError(f"{weights}: there is no such file. Give the weights of a detector.")
+    if weights.suffix.lower() in _CHECKPOINTS:
+        return TorchDetector.of_checkpoint(weights, threshold, device)
+    raise BadWeightsError(
+        f"{weights}: neither .onnx nor a checkpoint ({', '.join(_CHECKPOINTS)}) nor a published folder"
+    )
+
+
+class TorchDetector:
+    """An rfdetr model that can be called with a list of images, as ``OnnxDetector`` can. Make it by ``of_…``."""
+
+    def __init__(self, model: Any, names: Sequence[str], digest: str, kind: str, threshold: float) -> None:
+        self.threshold = threshold
+        self.counts: Counter[str] = Counter()
+        self._model, self._digest, self._kind = model, digest, kind
+        self._ours = {name: number for name in names if (number := category_of(name)) is not None}
+        if not self._ours:
+            raise BadWeightsError(
+                f"these weights detect {', '.join(names[:8])}: neither players nor a ball among them. "
+                "Give a detector that was trained on this line's labels."
+            )
+
+    @classmethod
+    def of_checkpoint(cls, path: Path, threshold: float, device: str) -> "TorchDetector":
+        """From a file that rfdetr's training wrote. Only tensors and plain values are unpickled."""
+        import pickle
+
+        import rfdetr
+
+        try:
+            model = rfdetr.from_checkpoint(str(path), device=device)
+        except (OSError, ValueError, RuntimeError, KeyError, TypeError, EOFError, pickle.UnpicklingError) as error:
+            raise BadWeightsError(
+                f"{path.name}: no checkpoint of rfdetr that can be read: {str(error).splitlines()[0][:300]}. Give "
+                "checkpoint_best_total.pth of a training, or an exported model.onnx."
+            ) from error
+        return cls(model, list(model.class_names), sha256_file(path), "rfdetr checkpoint", threshold)
+
+    @classmethod
+    def of_folder(cls, folder: Path, threshold: float, device: str) -> "TorchDetector":
+        """From a published folder: weights.safetensors and settings.json."""
+        import rfdetr
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        settings = folder / SETTINGS_FILE
+        try:
+            said = json.loads(settings.read_bytes())
+            kind, arguments = said["model"], dict(said["arguments"])
+            categories = {int(number): str(name) for number, name in said["categories"].items()}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise BadWeightsError(
+                f"{settings}: does not say how the network is made ({type(error).__name__}: {error}); it needs model, "
+                "arguments and categories"
+            ) from error
+        if kind not in ("RFDETRNano", "RFDETRSmall", "RFDETRMedium", "RFDETRLarge"):
+            raise BadWeightsError(f"{settings}: model is {kind!r}, not one of rfdetr's Nano, Small, Medium and Large")
+        given = {"pretrain_weights": None, "num_classes": len(categories), "device": device}
+        model = getattr(rfdetr, kind)(**{**arguments, **given})
+        weights = folder / WEIGHTS_FILE
+        try:
+            model.model.model.load_state_dict(load_file(weights), strict=True)
+        except (OSError, SafetensorError, RuntimeError) as error:
+            raise BadWeightsError(
+                f"{weights}: does not fit the network of {SETTINGS_FILE}: {' '.join(str(error).split())[:300]}"
+            ) from error
+        names = [categories[number] for number in sorted(categories)]
+        return cls(model, names, sha256_file(weights), "safetensors", threshold)
+
+    def identity(self) -> dict[str, Any]:
+        """Digest of the weights, and what else detections depend on."""
+        return {
+            "sha256": self._digest,
+            "format": self._kind,
+            "resolution": int(self._model.model.resolution),
+            "threshold": self.threshold,
+            "categories": {str(number): name for number, name in CATEGORIES.items() if number in self._ours.values()},
+        }
+
+    def __call__(self, images: list[Image]) -> list[Detections]:
+        """Detections of each image, best first, boxes in its pixels."""
+        if not images:
+            return []
+        turned = [np.ascontiguousarray(image[:, :, ::-1]) for image in images]
+        return [
+            self._read(found)
+            for found in self._model.predict(turned, threshold=self.threshold, include_source_image=False)
+        ]
+
+    def _read(self, found: Any) -> Detections:
+        boxes = np.asarray(found.xyxy, np.float32).reshape(-1, 4)
+        # by name: COCO's own weights number their classes with gaps, trained ones without
+        names = [str(name) for name in found.data.get("class_name", [])]
+        ids = np.array([self._ours.get(name, 0) for name in names], np.int64)
+        background = np.array([name == _BACKGROUND for name in names], bool)
+        whole = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
+        self.counts["background"] += int(background.sum())
+        self.counts["other_class"] += int((~background & (ids == 0)).sum())
+        self.counts["degenerate"] += int((~whole & (ids > 0)).sum())
+        kept = whole & (ids > 0)
+        scores = np.asarray(found.confidence, np.float32)[kept]
+        return Detections(boxes[kept], scores, ids[kept])[np.argsort(-scores, kind="stable")]
+
+
+def _read(path: Path) -> Image:
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if image is None:
+        raise BadInputError(f"{path}: the picture cannot be read. Make the frames again.")
+    return np.asarray(image, np.uint8)
