@@ -98,14 +98,17 @@ def summarise(report: Any) -> Any:
 
 
 def metrics_table(title: str, evaluation: dict[str, Any]) -> Table:
-    """The model's metrics beside every baseline's, from any line's evaluation; blank where one has no such metric."""
+    """The model's metrics beside every baseline's, from any line's evaluation; blank where one has no such metric.
+
+    Where there are many, the evaluation says which come first (``headline``: pairs of group and metric).
+    """
     forecasts = {"model": evaluation["metrics"], **evaluation["baselines"]}
     table = Table("metric", title=title, title_justify="left")
     for label in forecasts:
         table.add_column(label.replace("_", " "), justify="right", style="bold" if label == "model" else "")
-    for group, metrics in evaluation["metrics"].items():
-        for metric in metrics:
-            cells = (values.get(group, {}).get(metric, {}).get("value") for values in forecasts.values())
-            row = ("" if cell is None else f"{cell:.4f}" for cell in cells)
-            table.add_row(f"{metric}, {group}".replace("_", " "), *row)
+    every = [(group, metric) for group, metrics in evaluation["metrics"].items() for metric in metrics]
+    for group, metric in evaluation.get("headline", every):
+        cells = (values.get(group, {}).get(metric, {}).get("value") for values in forecasts.values())
+        row = ("" if cell is None else f"{cell:.4f}" for cell in cells)
+        table.add_row(f"{metric}, {group}".replace("_", " "), *row)
     return table

@@ -23,6 +23,8 @@ _SMALL = 320
 """Width in pixels at which the camera's motion is measured and the pitch is sought."""
 _MOVED_SHARE, _MOVED_FRAMES = 0.004, 0.15
 """A frame has moved when it is off by that share of the width; a camera moves when that share of the frames has."""
+_LEAST_EDGES = 1.0
+"""Standard deviation of the strength of edges below which a picture is blank."""
 _FULL_PITCH = 0.3
 """If so much of the pitch differs from the background in the middle frame, the camera cannot have stood still."""
 
@@ -117,6 +119,7 @@ def pitch_outline(picture: Image, where: str) -> Mask:
     even = green & (uneven <= max(8.0, 2 * float(np.median(uneven[green]))))
     mask = cv2.morphologyEx(even.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((7, 7), np.uint8))
     mask = cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((7, 7), np.uint8))
+    mask = cv2.dilate(mask, np.ones((5, 5), np.uint8))  # evenness is of 5 x 5 cells: at the edge two of them are lost
     outlines, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
     largest = max(outlines, key=cv2.contourArea, default=None)
     if largest is None or cv2.contourArea(largest) < mask.size / 20:
@@ -147,6 +150,8 @@ class _Motion:
         # edges instead of brightness: a passing cloud is no motion
         edges = cv2.magnitude(cv2.Sobel(small, cv2.CV_32F, 1, 0), cv2.Sobel(small, cv2.CV_32F, 0, 1))
         edges = np.minimum(edges, 60)
+        if float(np.std(edges)) < _LEAST_EDGES:
+            return  # nothing in it by which a shift could be told
         if self._first is None:
             self._first, self._scale = edges, width / _SMALL
             return

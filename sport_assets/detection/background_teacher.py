@@ -8,12 +8,12 @@ ahead for the background of a stretch of five minutes, once behind for the kept 
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,10 +21,12 @@ from sport_assets.detection.background import build_background
 from sport_assets.detection.categories import BALL, PLAYER
 from sport_assets.detection.detections import Detections
 from sport_assets.detection.errors import BadVideoError
+from sport_assets.detection.frames import decode
 from sport_assets.detection.moving_ball import NEIGHBOURS, Candidates, ball_candidates, scored, usual_size
 from sport_assets.detection.moving_players import Foreground, Players, PlayerSize, fit_size, parts_of, players_in
 from sport_assets.detection.slicing import Image
 from sport_assets.detection.teachers import KeptFrames, Taught
+from sport_assets.detection.video_probe import VideoScan, scan
 
 ALGORITHM = 1
 """Counts up when the same video would get other labels."""
@@ -63,59 +65,66 @@ class BackgroundTeacher:
     @property
     def facts(self) -> dict[str, Any]:
         """How far the camera moved at most (pixels), and stretches in which nobody moved."""
-        return {"largest_camera_shift_pixels": round(self._shift, 2), "stretches_without_motion": self._unmoved}
+        return {
+            "largest_camera_shift_pixels": round(self._shift, 2),
+            "stretches_without_motion": self._unmoved,
+            "frames_not_decoded": self._counts["undecoded"],
+        }
 
     def detect(self, kept: KeptFrames) -> Iterator[Taught]:
         """Players and ball in each kept frame, in order.
 
-        Raises ``BadVideoError`` for a video that ends before the last kept frame, one without a pitch, and one whose
-        camera moves.
+        Raises ``BadVideoError`` for a damaged video, one that ends before the last kept frame, one without a pitch
+        and one whose camera moves.
         """
         numbers = list(kept.numbers)
         if not numbers:
             return
-        ahead, behind = _Reader(kept.video), _Reader(kept.video)
-        for begin, end in _stretches(numbers, ahead.frame_rate, ahead.frames):
-            mine = [number for number in numbers if begin <= number < end]
-            if not mine:
-                continue
+        scanned = scan(kept.video)
+        rate, total = scanned.facts.average_frame_rate, scanned.facts.frames
+        if numbers[-1] >= total:
+            raise BadVideoError(
+                f"{kept.video}: has {total:,} frames, but frame {numbers[-1]:,} was kept of it: it is not the video "
+                "that the frames were taken from. Make the frames again."
+            )
+        stretches = [
+            (begin, end) for begin, end in _stretches(numbers, rate, total) if any(begin <= n < end for n in numbers)
+        ]
+        samples = [
+            number for begin, end in stretches for number in np.linspace(begin, end - 1, _SAMPLES).astype(int).tolist()
+        ]
+        ahead = _InOrder(kept.video, scanned, samples)
+        behind = _InOrder(kept.video, scanned, _with_neighbours(numbers, stretches))
+        for begin, end in stretches:
             where = f"{kept.video}: frames {begin:,} to {end - 1:,}"
-            samples = np.unique(np.linspace(begin, end - 1, _SAMPLES).astype(int)).tolist()
-            background = build_background((frame for _, frame in ahead.take(samples)), where)
+            background = build_background((frame for _, frame in ahead.before(end)), where)
             self._shift = max(self._shift, background.largest_shift)
             foreground = Foreground(background)
             size = fit_size(foreground, background.examples)
-            if size is None:
-                self._unmoved += 1
-                behind.skip_to(mine[-1] + 1)
-                yield from (Taught(Detections.none()) for _ in mine)
-                continue
-            around = {number + offset for number in mine for offset in (0, *NEIGHBOURS)} & set(range(begin, end))
-            yield from self._stretch(mine, sorted(around), behind, foreground, size)
+            self._unmoved += size is None
+            seen = {number: _look(frame, foreground, size) for number, frame in behind.before(end)}
+            yield from self._stretch([number for number in numbers if begin <= number < end], seen, rate)
 
-    def _stretch(
-        self,
-        numbers: Sequence[int],
-        wanted: Sequence[int],
-        reader: "_Reader",
-        foreground: Foreground,
-        size: PlayerSize,
-    ) -> Iterator[Taught]:
-        """Each kept frame of a stretch, once all of it was seen. ``wanted``: the kept frames with their neighbours."""
-        seen = {number: _look(frame, foreground, size) for number, frame in reader.take(wanted, needed=set(numbers))}
+    def _stretch(self, numbers: Sequence[int], seen: Mapping[int, "_Seen"], frame_rate: float) -> Iterator[Taught]:
+        """Each kept frame of a stretch, once all of it was seen."""
         around = {
             number: {offset: seen[number + offset].balls for offset in NEIGHBOURS if number + offset in seen}
             for number in numbers
         }
-        usual = usual_size([(seen[number].balls, near) for number, near in around.items()], reader.frame_rate)
+        there = [number for number in numbers if number in seen]
+        usual = usual_size([(seen[number].balls, around[number]) for number in there], frame_rate)
         for number in numbers:
-            yield self._taught(seen[number], scored(seen[number].balls, around[number], reader.frame_rate, usual))
+            if number in seen:
+                yield self._taught(seen[number], scored(seen[number].balls, around[number], frame_rate, usual))
+            else:
+                self._counts["undecoded"] += 1
+                yield Taught(Detections.none())
 
     def _taught(self, here: _Seen, scores: NDArray[np.float64]) -> Taught:
         best = np.argsort(-scores, kind="stable")[:_BALLS]
         half = here.balls.diameters[best] / 2
         balls = np.column_stack([here.balls.centres[best] - half, here.balls.centres[best] + half])
-        boxes = np.concatenate([here.players.boxes, balls]) + [0, here.top, 0, here.top]
+        boxes = np.concatenate([here.players.boxes, balls]) + np.array([0, here.top, 0, here.top])
         found = Detections(
             boxes.astype(np.float32),
             np.concatenate([here.players.scores, scores[best]]).astype(np.float32),
@@ -127,11 +136,25 @@ class BackgroundTeacher:
         return Taught(found[np.argsort(-found.scores, kind="stable")])
 
 
-def _look(frame: Image, foreground: Foreground, size: PlayerSize) -> _Seen:
+def _look(frame: Image, foreground: Foreground, size: PlayerSize | None) -> _Seen:
+    if size is None:
+        return _Seen(Players.none(), Candidates.none(), foreground.top)
     mask, rows, picture = foreground.of(frame)
     parts = parts_of(mask)
     players = players_in(mask, rows, picture, parts, size, foreground)
     return _Seen(players, ball_candidates(mask, rows, picture, parts, players, size, foreground), foreground.top)
+
+
+def _with_neighbours(numbers: Sequence[int], stretches: Sequence[tuple[int, int]]) -> set[int]:
+    """The kept frames and those around them in the same stretch."""
+    return {
+        number + offset
+        for begin, end in stretches
+        for number in numbers
+        if begin <= number < end
+        for offset in (0, *NEIGHBOURS)
+        if begin <= number + offset < end
+    }
 
 
 def _stretches(numbers: Sequence[int], frame_rate: float, frames: int) -> list[tuple[int, int]]:
@@ -140,46 +163,22 @@ def _stretches(numbers: Sequence[int], frame_rate: float, frames: int) -> list[t
     end = max(last, min(frames, last + round(_LEAST_S * frame_rate)))
     count = max(1, round(end / (_STRETCH_S * frame_rate)))
     edges = [round(end * number / count) for number in range(count + 1)]
-    return list(zip(edges[:-1], edges[1:], strict=True))
+    return list(pairwise(edges))
 
 
-class _Reader:
-    """The frames of a video, in order of showing and upright, those between skipped without being converted."""
+class _InOrder:
+    """The wanted frames of a video, handed out stretch by stretch."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._capture = cv2.VideoCapture(str(path))
-        if not self._capture.isOpened():
-            raise BadVideoError(f"{path}: cannot be opened as a video. Give an MP4, MOV, Matroska, WebM or AVI file.")
-        rate = float(self._capture.get(cv2.CAP_PROP_FPS))
-        self.frame_rate = rate if 1 <= rate <= 1000 else 25.0
-        self.frames = max(0, int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)))
-        self._next = 0
+    def __init__(self, video: Path, scanned: VideoScan, wanted: Iterable[int]) -> None:
+        self._frames = decode(video, scanned, set(wanted))
+        self._next: tuple[int, Image] | None = None
 
-    def skip_to(self, number: int) -> bool:
-        """Go on to a frame; False where the video ends before."""
-        while self._next < number:
-            if not self._capture.grab():
-                return False
-            self._next += 1
-        return True
-
-    def take(self, numbers: Iterable[int], needed: Iterable[int] = ()) -> Iterator[tuple[int, Image]]:
-        """The frames of those numbers, ascending; the video may end before, unless they are among the needed ones.
-
-        Raises ``BadVideoError`` where a needed frame cannot be read.
-        """
-        must = set(needed)
-        for number in numbers:
-            there = self.skip_to(number) and self._capture.grab()
-            ok, frame = self._capture.retrieve() if there else (False, None)
-            if not ok or frame is None:
-                if any(one >= number for one in must):
-                    raise BadVideoError(
-                        f"{self._path}: ends after {self._next:,} frames, but frame {max(must):,} was kept of it. "
-                        "The video is not the one that the frames were taken from, or was cut off since: make the "
-                        "frames again."
-                    )
+    def before(self, end: int) -> Iterator[tuple[int, Image]]:
+        """Those not handed out yet whose number is below ``end``."""
+        while True:
+            if self._next is None:
+                self._next = next(self._frames, None)
+            if self._next is None or self._next[0] >= end:
                 return
-            self._next += 1
-            yield number, np.asarray(frame, np.uint8)
+            frame, self._next = self._next, None
+            yield frame

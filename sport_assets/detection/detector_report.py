@@ -91,6 +91,11 @@ def summary(
         },
         "by_clip": clip_bootstrap.by_clip(own).to_dicts(),
         "samples": _samples(truth),
+        "headline": [
+            *((group, metric) for group in (ALL, *truth.categories.values()) for metric in ("ap", "ap50", "ap75")),
+            *((name, metric) for name in truth.categories.values() for metric in ("precision", "recall")),
+            *((truth.categories[BALL], f"{metric}_10px") for metric in ("ap", "precision", "recall")),
+        ],
         "spec_targets": spec_targets(metrics, truth),
         "intervals": {
             "level": clip_bootstrap.LEVEL,
@@ -123,7 +128,8 @@ def spec_targets(metrics: Mapping[str, Mapping[str, Any]], truth: Labels) -> lis
         group = ALL if category is None else truth.categories.get(category)
         value = metrics[group][metric]["value"] if group is not None else None
         met = None if value is None else value > target
-        rows.append({"name": name, "good": "above", "target": target, "value": value, "met": met})
+        remark = "" if value is not None else "not defined: no such box in the test side"
+        rows.append({"name": name, "good": "above", "target": target, "value": value, "met": met, "remark": remark})
     return rows
 
 

@@ -19,17 +19,21 @@ from sport_assets.detection.slicing import Image
 
 _SMALLEST, _LARGEST = 0.05, 0.36
 """The ball's diameter as shares of a player's height where it is: 0.125 in reality; wide, since drawn scenes differ."""
+_REAL_SIZE = 0.14
+"""The same of a real ball, a little blurred."""
 _LEAST_PIXELS = 2.5
 _LEAST_BRIGHTER = 12.0
 """Grey levels by which a ball is brighter than the grass behind it."""
 _FASTEST = 0.9 * 25
 """Players' heights a second: about 40 m/s."""
 _MOVES = 0.04
-"""Players' heights a frame (of 25 a second) from which a spot surely moves: 2 m/s. Who sits beside the pitch fidgets."""
+"""Players' heights a frame (of 25 a second) from which a spot moves: 2 m/s. Who sits beside the pitch fidgets."""
+_BESIDE = 0.6
+"""How far apart from a player a part of the mask is that was counted as his: it may be a foot or the ball at it."""
 _AT_FEET_SHARES = (0.13, 0.19, 0.26)
 _HELD = np.array([1.0, 1.0, 0.9, 0.6, 0.25, 0.1, 0.05, 0.0, 0.0], np.float32)
 """How much a spot looks like a ball when the mask goes on in none, one, two and so on of eight directions."""
-_PER_PLAYER = 2
+_PER_PLAYER = 3
 NEIGHBOURS = (-2, -1, 1, 2)
 """Frames, counted from the one in question, in which a ball is looked for as well."""
 
@@ -39,18 +43,23 @@ class Candidates:
     """What may be the ball in one frame.
 
     ``centres`` float64 [N, 2] and ``diameters`` float64 [N, 2] (across, down) in pixels; ``looks`` float64 [N]: 0 to 1
-    by contrast and roundness; ``at_feet`` [N]: found next to a player; ``yardsticks`` float64 [N]: a player's height
-    there.
+    by contrast and roundness; ``apart`` float64 [N]: 1 for a part of the mask off all players, less for one that was
+    counted as a part of a player, 0 for a spot within one; ``yardsticks`` float64 [N]: a player's height there.
     """
 
     centres: NDArray[np.float64]
     diameters: NDArray[np.float64]
     looks: NDArray[np.float64]
-    at_feet: NDArray[np.bool_]
+    apart: NDArray[np.float64]
     yardsticks: NDArray[np.float64]
 
     def __len__(self) -> int:
         return len(self.looks)
+
+    @classmethod
+    def none(cls) -> "Candidates":
+        """No candidate."""
+        return cls(np.zeros((0, 2)), np.zeros((0, 2)), np.zeros(0), np.zeros(0), np.zeros(0))
 
 
 def ball_candidates(
@@ -58,14 +67,14 @@ def ball_candidates(
 ) -> Candidates:
     """What may be the ball in a frame: parts of the mask that are small, bright and round, and spots at players."""
     brighter = cv2.subtract(cv2.cvtColor(rows, cv2.COLOR_BGR2GRAY), cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY))
-    found = _free(brighter, parts, size, foreground)
+    found = _free(brighter, parts, players, size, foreground)
     for box in players.boxes:
         found += _at_feet(brighter, mask, box, size)
     found = _distinct(found)
     if not found:
-        return Candidates(np.zeros((0, 2)), np.zeros((0, 2)), np.zeros(0), np.zeros(0, bool), np.zeros(0))
+        return Candidates.none()
     table = np.array(found, np.float64)
-    return Candidates(table[:, :2], table[:, 2:4], table[:, 4], table[:, 5] > 0, table[:, 6])
+    return Candidates(table[:, :2], table[:, 2:4], table[:, 4], table[:, 5], table[:, 6])
 
 
 def usual_size(seen: Sequence[tuple[Candidates, Mapping[int, Candidates]]], frame_rate: float) -> float | None:
@@ -76,7 +85,7 @@ def usual_size(seen: Sequence[tuple[Candidates, Mapping[int, Candidates]]], fram
     """
     shares: list[float] = []
     for now, near in seen:
-        for number in np.flatnonzero(~now.at_feet).tolist():
+        for number in np.flatnonzero(now.apart == 1).tolist():
             support, _ = _support(number, now, near, frame_rate)
             if support > 0.8 * len(NEIGHBOURS):
                 shares.append(float(now.diameters[number].min() / now.yardsticks[number]))
@@ -97,21 +106,22 @@ def scored(
         support, surely = _support(number, now, near, frame_rate)
         share, free = support / max(len(near), 1), surely / max(len(near), 1)
         looks = float(now.looks[number])
-        if usual is not None:
-            off = np.log(now.diameters[number].min() / now.yardsticks[number] / usual)
-            looks *= float(np.exp(-(off**2) / 0.18))
-        if now.at_feet[number]:
-            scores[number] = 0.05 + 0.3 * looks + 0.2 * share + 0.3 * min(1.0, 2 * free)
-        else:
-            scores[number] = 0.1 + 0.35 * looks + 0.45 * share
+        off = np.log(now.diameters[number].min() / now.yardsticks[number] / (usual or _REAL_SIZE))
+        looks *= float(np.exp(-(off**2) / (0.18 if usual else 0.72)))
+        apart = float(now.apart[number])
+        scores[number] = apart * (0.1 + 0.35 * looks + 0.45 * share)
+        scores[number] += (1 - apart) * (0.05 + 0.3 * looks + 0.2 * share + 0.3 * min(1.0, 2 * free))
     return np.clip(scores, 0.1, 0.9)
 
 
 Row = tuple[float, float, float, float, float, float, float]
 
 
-def _free(brighter: NDArray[np.uint8], parts: Parts, size: PlayerSize, foreground: Foreground) -> list[Row]:
+def _free(
+    brighter: NDArray[np.uint8], parts: Parts, players: Players, size: PlayerSize, foreground: Foreground
+) -> list[Row]:
     """Parts of the mask, also those so near to a player that they were counted as a foot of his."""
+    of_players = set(players.parts.tolist())
     found: list[Row] = []
     inner = foreground.inner
     for number in range(len(parts.areas)):
@@ -134,12 +144,12 @@ def _free(brighter: NDArray[np.uint8], parts: Parts, size: PlayerSize, foregroun
         y, x = np.indices(weights.shape)
         total = max(float(weights.sum()), 1.0)
         middle = (left + 0.5 + float((x * weights).sum()) / total, top + 0.5 + float((y * weights).sum()) / total)
-        found.append((*middle, float(wide), float(tall), looks, 0.0, yardstick))
+        found.append((*middle, float(wide), float(tall), looks, _BESIDE if number in of_players else 1.0, yardstick))
     return found
 
 
 def _at_feet(brighter: NDArray[np.uint8], mask: Mask, box: NDArray[np.float64], size: PlayerSize) -> list[Row]:
-    """Bright round spots in and beside the lower half of a player, to whom the mask may join the ball.
+    """Bright round spots in and beside a player, to whom the mask may join the ball; rather at his legs than above.
 
     Brighter than what lies a diameter away all round, but for two of eight directions, where his foot may be; and with
     little of the mask there: a leg goes on to both sides, a ball hangs at him by a thread.
@@ -147,7 +157,8 @@ def _at_feet(brighter: NDArray[np.uint8], mask: Mask, box: NDArray[np.float64], 
     yardstick = float(size.of_boxes(box[None])[0])
     height, width = brighter.shape
     left, right = int(max(0, box[0] - 0.4 * yardstick)), int(min(width, box[2] + 0.4 * yardstick))
-    top, bottom = int(max(0, box[1] + 0.55 * yardstick)), int(min(height, box[3] + 0.2 * yardstick))
+    top, bottom = int(max(0, box[1] - 0.3 * yardstick)), int(min(height, box[3] + 0.2 * yardstick))
+    likely = np.where(np.arange(top, bottom) < box[1] + 0.5 * yardstick, 0.6, 1.0)[:, None]
     found: list[Row] = []
     for share in _AT_FEET_SHARES:
         across = max(3, round(share * yardstick))
@@ -157,16 +168,16 @@ def _at_feet(brighter: NDArray[np.uint8], mask: Mask, box: NDArray[np.float64], 
         level = cv2.blur(brighter[top:bottom, left:right].astype(np.float32), (inner, inner))
         filled = cv2.blur(mask[top:bottom, left:right].astype(np.float32) / 255, (3, 3))
         step = round(0.9 * across + 1.5)
-        stands_out = level - np.sort(_around(level, step), axis=0)[-3]
+        stands_out = level - _third_largest(_around(level, step))
         stands_out[filled < 0.5] = 0
         held = (_around(filled, step) > 0.5).sum(axis=0)
-        looks = np.clip(stands_out / 90, 0, 1) * _HELD[held]
+        looks = likely * np.clip(stands_out / 90, 0, 1) * _HELD[held]
         for _ in range(_PER_PLAYER):
             y, x = np.unravel_index(int(looks.argmax()), looks.shape)
             if stands_out[y, x] < _LEAST_BRIGHTER or looks[y, x] < 0.05:
                 break
             found.append(
-                (left + x + 0.5, top + y + 0.5, float(across), float(across), float(looks[y, x]), 1.0, yardstick)
+                (left + x + 0.5, top + y + 0.5, float(across), float(across), float(looks[y, x]), 0.0, yardstick)
             )
             looks[max(0, y - across) : y + across + 1, max(0, x - across) : x + across + 1] = 0
     return found
@@ -184,13 +195,33 @@ def _around(values: NDArray[np.float32], step: int) -> NDArray[np.float32]:
     )
 
 
+def _third_largest(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The third largest [height, width] of values [8, height, width]. Sorting them takes ten times as long."""
+    first = second = third = np.full_like(values[0], -np.inf)
+    for value in values:
+        first, value = np.maximum(first, value), np.minimum(first, value)
+        second, value = np.maximum(second, value), np.minimum(second, value)
+        third = np.maximum(third, value)
+    return third
+
+
 def _distinct(found: Sequence[Row]) -> list[Row]:
-    """Candidates by their looks, without those in the place of a better one; a part of the mask counts as better."""
-    kept: list[Row] = []
-    for row in sorted(found, key=lambda row: (row[5], -row[4], row[0], row[1])):
-        if all(np.hypot(row[0] - one[0], row[1] - one[1]) > 0.6 * max(row[2], one[2]) for one in kept):
-            kept.append(row)
-    return kept
+    """Candidates by their looks, without those in the place of a better one.
+
+    A part of the mask counts as better than a spot, and the larger of two spots if they look alike: a disc is as bright
+    in its middle as it is as a whole.
+    """
+    rows = sorted(found, key=lambda row: (-row[5], -row[4] * (1 + row[2] / row[6]), row[0], row[1]))
+    if not rows:
+        return []
+    table = np.array(rows)
+    distance = np.hypot(table[:, None, 0] - table[None, :, 0], table[:, None, 1] - table[None, :, 1])
+    same = distance <= 0.6 * np.maximum(table[:, None, 2], table[None, :, 2])
+    gone = np.zeros(len(rows), bool)
+    for number in range(len(rows)):
+        if not gone[number]:
+            gone[number + 1 :] |= same[number, number + 1 :]
+    return [row for row, out in zip(rows, gone, strict=True) if not out]
 
 
 def _support(number: int, now: Candidates, near: Mapping[int, Candidates], frame_rate: float) -> tuple[float, float]:
@@ -200,26 +231,26 @@ def _support(number: int, now: Candidates, near: Mapping[int, Candidates], frame
     """
     here, yardstick = now.centres[number], float(now.yardsticks[number])
     diameter = float(now.diameters[number].max())
-    fastest = _FASTEST * yardstick / frame_rate
-    best = (0.0, 0.0)
-    for offset in (-1, 1, -2, 2):
-        if offset not in near or not len(near[offset]):
+    ways = np.concatenate(
+        [np.zeros((0, 2)), *((candidates.centres - here) / other for other, candidates in near.items())]
+    )
+    speeds = np.hypot(ways[:, 0], ways[:, 1])
+    possible = speeds <= _FASTEST * yardstick / frame_rate
+    ways, speeds = ways[possible], speeds[possible]
+    if not len(ways):
+        return 0.0, 0.0
+    tolerance = 0.35 * diameter + 0.2 * speeds + 0.5
+    total, surely = np.zeros(len(ways)), np.zeros(len(ways))
+    for other, candidates in near.items():
+        if not len(candidates):
             continue
-        ways = (near[offset].centres - here) / offset
-        speeds = np.hypot(ways[:, 0], ways[:, 1])
-        for way, speed in zip(ways[speeds <= fastest], speeds[speeds <= fastest], strict=True):
-            moves = 0.25 + 0.75 * min(1.0, float(speed) / (_MOVES * yardstick * 25 / frame_rate))
-            tolerance = 0.35 * diameter + 0.2 * float(speed) + 0.5
-            total = surely = 0.0
-            for other, candidates in near.items():
-                if not len(candidates):
-                    continue
-                off = candidates.centres - (here + way * other)
-                distance = np.hypot(off[:, 0], off[:, 1]) / (tolerance * abs(other) ** 0.5)
-                largest = candidates.diameters.max(axis=1)
-                alike = np.minimum(largest, diameter) / np.maximum(largest, diameter)
-                fit = np.clip(1.3 - distance, 0, 1) * np.minimum(1, 1.5 * alike)
-                total += float(np.max(fit * np.where(candidates.at_feet, 0.7 * candidates.looks, 1.0)))
-                surely += float(np.max(fit * ~candidates.at_feet))
-            best = max(best, (moves * total, moves * surely))
-    return best
+        off = candidates.centres[None] - (here + ways * other)[:, None]  # [ways, candidates, 2]
+        distance = np.hypot(off[..., 0], off[..., 1]) / (tolerance * abs(other) ** 0.5)[:, None]
+        largest = candidates.diameters.max(axis=1)
+        alike = np.minimum(largest, diameter) / np.maximum(largest, diameter)
+        fit = np.clip(1.3 - distance, 0, 1) * np.minimum(1, 1.5 * alike)
+        total += (fit * np.maximum(candidates.apart, 0.7 * candidates.looks)).max(axis=1)
+        surely += (fit * candidates.apart).max(axis=1)
+    moves = 0.25 + 0.75 * np.minimum(1.0, speeds / (_MOVES * yardstick * 25 / frame_rate))
+    best = int(np.argmax(moves * total))
+    return float(moves[best] * total[best]), float(moves[best] * surely[best])

@@ -24,7 +24,7 @@ _SHADOW, _GLARE = 0.4, 1.15
 """Between these shares of the background's brightness, at the same colour, a pixel is in a shadow, or in the sun."""
 _HEADROOM = 0.08
 """Share of the picture's height by which a player at the far side may rise above the pitch."""
-_MARGIN = 0.008
+_MARGIN = 0.003
 """Share of the picture's height by which ``inner`` lies inside the pitch's outline."""
 _SHORTEST, _TALLEST, _WIDEST = 0.5, 1.3, 0.78
 """A single player's height and width, as shares of the height to be expected."""
@@ -64,12 +64,17 @@ class PlayerSize:
 
 @dataclass(frozen=True)
 class Players:
-    """``boxes`` float64 [N, 4]; ``scores`` float64 [N] from contrast and shape; ``rest``: numbers of the parts that
-    belong to none of them."""
+    """``boxes`` float64 [N, 4] in pixels; ``scores`` float64 [N] from contrast and shape; ``parts`` int [M]: numbers of
+    the parts of the mask that they are made of."""
 
     boxes: NDArray[np.float64]
     scores: NDArray[np.float64]
-    rest: NDArray[np.intp]
+    parts: NDArray[np.intp]
+
+    @classmethod
+    def none(cls) -> "Players":
+        """No player."""
+        return cls(np.zeros((0, 4)), np.zeros(0), np.zeros(0, np.intp))
 
 
 class Foreground:
@@ -162,8 +167,7 @@ def players_in(
 ) -> Players:
     """The players in a frame, from the parts of its mask. Boxes are in pixels of the rows that the mask has."""
     groups = _join(parts, size)
-    boxes, scores = [], []
-    used = np.zeros(len(parts.areas), bool)
+    boxes, scores, used = [], [], []
     for group in groups:
         box = _around(parts.boxes[group])
         area = float(parts.areas[group].sum())
@@ -172,9 +176,8 @@ def players_in(
         if tall < _SHORTEST * expected or area < 0.3 * size.filled * expected**2:
             continue
         if not _stand_on(box[None], foreground)[0]:
-            used[group] = True  # it moves beside the pitch: no player, and no ball
             continue
-        used[group] = True
+        used.append(group)
         bodies = area / (size.filled * expected**2)
         several = tall > _TALLEST * expected or (wide > _WIDEST * expected and bodies > 1.45)
         if several and bodies > 1.25:
@@ -184,9 +187,7 @@ def players_in(
         for one in inside:
             boxes.append(one)
             scores.append(_score(one, mask, rows, picture, size, len(inside) > 1))
-    if not boxes:
-        return Players(np.zeros((0, 4)), np.zeros(0), np.flatnonzero(~used))
-    return Players(np.array(boxes), np.array(scores), np.flatnonzero(~used))
+    return Players(np.array(boxes), np.array(scores), np.concatenate(used)) if boxes else Players.none()
 
 
 def _shadow(seen: NDArray[np.uint8], there: NDArray[np.uint8]) -> NDArray[np.bool_]:
