@@ -317,6 +317,7 @@ class DatasetConfig(dg.Config):
     valid_videos: list[str] = Field(default_factory=list)
     test_videos: list[str] = Field(default_factory=list)
     use_pseudo_labels: bool = Field(True, description="train on what no person has looked at as well")
+    least_score: float = Field(0.4, ge=0, le=1, description="of a pseudo-label that is taken")
     layout: Literal["rfdetr", "spec"] = Field(
         "rfdetr", description="spec: {train,val}/images and {train,val}/annotations/annotations.json as well"
     )

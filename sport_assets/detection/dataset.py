@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
@@ -54,17 +54,26 @@ def write_from_folders(
 ) -> StepReport:
     """``write_dataset`` from published folders: kind, name, the folder with the labels, the folder of their images.
 
-    ``settings``: those of ``SplitSettings``, and ``layout``.
+    ``settings``: those of ``SplitSettings``, ``layout`` and ``least_score``, from which on a pseudo-label is taken.
     """
-    split = {name: value for name, value in settings.items() if name != "layout"}
+    split = {name: value for name, value in settings.items() if name not in ("layout", "least_score")}
     lists = {name: tuple(value) for name, value in split.items() if isinstance(value, list)}
+    read = [
+        Source(kind, name, _believed(read_coco(folder / ANNOTATIONS_FILE), settings["least_score"]), images)
+        for kind, name, folder, images in sources
+    ]
     return write_dataset(
-        [Source(kind, name, read_coco(folder / ANNOTATIONS_FILE), images) for kind, name, folder, images in sources],
+        read,
         out,
         split=SplitSettings(**{**split, **lists}),
         teacher_videos=teacher_videos,
         layout=settings["layout"],
     )
+
+
+def _believed(labels: Labels, least_score: float) -> Labels:
+    """Labels without those of a lower score; what a person drew has none."""
+    return replace(labels, boxes=labels.boxes.filter(pl.col("score").is_null() | (pl.col("score") >= least_score)))
 
 
 def write_dataset(
