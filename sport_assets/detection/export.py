@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sport_assets.detection.int8 import add_int8
 from sport_assets.detection.models import DetectorModule, load
 from sport_assets.detection.network_input import network_input
 from sport_assets.detection.onnx_detector import INPUT, OUTPUTS, Shipped
@@ -62,7 +63,8 @@ def export(
 
     ``split``: the split's file, in the folder of the data set; ``evaluation``: the folder with the thresholds that were
     chosen on the validation side. Parity is measured on images of the test side in batches of different sizes, one of
-    them a single image. Returns facts and the blocking check ``parity``.
+    them a single image. ``model.int8`` adds model_int8.onnx, if it is good enough. Returns facts and the blocking
+    check ``parity``.
     """
     module = load(checkpoint)
     side = Side(split.parent, "test")
@@ -86,6 +88,8 @@ def export(
         "thresholds": {module.categories[number]: value for number, value in shipped.thresholds.items()},
         "onnx_bytes": (out / MODEL_FILE).stat().st_size,
     }
+    if module.settings.int8:
+        facts |= add_int8(out / MODEL_FILE, Side(split.parent, "valid"), out)
     return facts, [parity_check(report, TOLERANCE, "log_odds_and_shares", "images of the test side")]
 
 

@@ -81,6 +81,25 @@ def test_it_detects_what_the_trained_one_detects(exported: Path, model: Path) ->
         np.testing.assert_allclose(one.scores, other.scores, atol=1e-5)
 
 
+def test_8_bits_are_kept_where_the_ball_does_not_suffer(
+    exported: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sport_assets.detection import int8
+
+    side = Side(exported / "data", "valid")
+    found = int8.add_int8(model, side, tmp_path)
+    assert found["int8_accepted"] is True
+    assert found["int8_bytes"] < 0.5 * model.stat().st_size
+    assert [path.name for path in tmp_path.iterdir()] == [int8.INT8_FILE]
+    one, other = (OnnxDetector(path, 0.0)([side.image(0)])[0] for path in (model, tmp_path / int8.INT8_FILE))
+    assert len(one) == len(other) and not np.array_equal(one.scores, other.scores)
+    precision = {model: 0.6}
+    monkeypatch.setattr(int8, "_ball_precision", lambda path, side: precision.get(path, 0.59))
+    (tmp_path / "refused").mkdir()
+    assert int8.add_int8(model, side, tmp_path / "refused")["int8_accepted"] is False
+    assert not list((tmp_path / "refused").iterdir())
+
+
 def results(path: Path) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = json.loads(path.read_text())
     return found
