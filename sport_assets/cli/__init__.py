@@ -10,6 +10,7 @@ from sport_assets.cli import (  # noqa: F401
     audit,
     building,
     bundle,
+    checkpoints,
     cricket,
     detection,
     diff,
@@ -29,6 +30,7 @@ app = typer.Typer(
 )
 app.add_typer(building.app)
 app.add_typer(detection.app)
+app.add_typer(checkpoints.app)
 app.add_typer(audit.app)
 app.add_typer(bundle.app)
 app.add_typer(reproduce.app)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from safetensors.numpy import load_file
 
+from sport_assets.training.checkpoint_names import named_checkpoints
 from sport_assets.training.spec import TrainingSpec
 from sport_assets.training.state import unpack, unseal
 from sport_assets_tests.training.conftest import Trainers, contents
@@ -21,6 +22,13 @@ def test_the_last_epochs_and_each_second_state_are_kept(toy_spec: ToySpec, train
     names = {"epoch_3.safetensors", "epoch_4.safetensors", "epoch_5.safetensors", "epoch_2.ckpt", "epoch_4.ckpt"}
     assert {path.name for path in folder.iterdir()} == names
     assert [unpack(unseal(folder / f"epoch_{number}.ckpt"))["epoch"] for number in (2, 4)] == [2, 4]
+    listed = named_checkpoints(tmp_path / "kept" / "out", tmp_path / "kept" / "work")
+    assert [(each.name, each.holds) for each in listed] == [
+        *(("best_model", "weights"), ("best_model_last", "weights"), ("latest", "state"), ("epoch_2", "state")),
+        *(("epoch_3_lightweight", "weights"), ("epoch_4", "state"), ("epoch_4_lightweight", "weights")),
+        ("epoch_5_lightweight", "weights"),
+    ]
+    assert all(each.path.is_file() for each in listed)
     plain = toy_spec(max_epochs=5)
     assert trainers.run(plain, tmp_path / "plain")[0] == 0
     assert not (tmp_path / "plain" / "work" / "epochs").exists()
