@@ -101,8 +101,9 @@ def build_criterion(settings: ModelSettings, config: Any) -> Any:
 class DetectorModule(pl.LightningModule):
     """Training and validation of RF-DETR.
 
-    Logs train_loss and its parts, and over all validation images, however they are cut into batches or ranks: val_loss,
-    val_map (COCO's AP over IoU 0.5 to 0.95), val_map_50, val_map_75 and val_ap_CATEGORY (0.5 to 0.95).
+    Logs train_loss and its parts, the balls that augmentation lost and added per image, and over all validation images,
+    however they are cut into batches or ranks: val_loss, val_map (COCO's AP over IoU 0.5 to 0.95), val_map_50,
+    val_map_75 and val_ap_CATEGORY (0.5 to 0.95).
     """
 
     category_names: Tensor
@@ -154,6 +155,8 @@ class DetectorModule(pl.LightningModule):
             )
         size = len(batch["images"])
         parts = {f"train_{name}": losses[name].detach() for name in ("loss_ce", "loss_bbox", "loss_giou")}
+        lost, added = batch["augmented_balls"].mean(0)
+        parts |= {"train_balls_lost_per_image": lost, "train_balls_added_per_image": added}
         self.log_dict(parts, on_step=False, on_epoch=True, batch_size=size, sync_dist=True)
         self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=size, sync_dist=True)
         return loss

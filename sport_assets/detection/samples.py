@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -26,6 +27,7 @@ from sport_assets.detection.settings import DataSettings
 
 ANNOTATIONS = "_annotations.coco.json"
 Batch = dict[str, NDArray[np.generic]]
+T = TypeVar("T")
 
 
 class Side:
@@ -98,17 +100,23 @@ class TrainingImages:
         )
 
     def batch(self, indices: NDArray[np.int64]) -> Batch:
-        """Network inputs and targets of the samples, all of one size, which varies from batch to batch."""
+        """Network inputs and targets of the samples, all of one size, which varies from batch to batch.
+
+        ``augmented_balls`` float32 [B, 2]: balls that augmentation lost in each image, and that it added.
+        """
         size = self._sizes[0]
         if len(self._sizes) > 1:
             draw = np.random.default_rng([self._seed, self._epoch, *map(int, indices)])
             size = int(draw.choice(self._sizes))
 
-        def one(number: int) -> Sample:
-            varied, _ = self._augmentation(number, self._epoch, self._seed)
-            return to_network(varied, size)
+        def one(number: int) -> tuple[Sample, NDArray[np.float32]]:
+            varied, counts = self._augmentation(number, self._epoch, self._seed)
+            balls = [sum(getattr(tally, what) for tally in counts.values()) for what in ("balls_lost", "balls_added")]
+            return to_network(varied, size), np.asarray(balls, np.float32)
 
-        return collate(_threads(self._data.workers, one, indices), size, self._labels)
+        made = _threads(self._data.workers, one, indices)
+        batch = collate([sample for sample, _ in made], size, self._labels)
+        return {**batch, "augmented_balls": np.stack([balls for _, balls in made])}
 
 
 class ValidationImages:
@@ -147,7 +155,7 @@ def collate(squares: list[Sample], size: int, labels: dict[int, int]) -> Batch:
     return {"images": images, "boxes": boxes, "labels": columns}
 
 
-def _threads(workers: int, work: Callable[[int], Sample], numbers: NDArray[np.int64]) -> list[Sample]:
+def _threads(workers: int, work: Callable[[int], T], numbers: NDArray[np.int64]) -> list[T]:
     """The samples in order, made by so many threads: OpenCV and NumPy let others work meanwhile."""
     if workers == 1:
         return [work(int(number)) for number in numbers]
