@@ -100,6 +100,7 @@ class BackgroundTeacher:
             background = build_background((frame for _, frame in ahead.before(end)), where)
             self._shift = max(self._shift, background.largest_shift)
             foreground = Foreground(background)
+            foreground.leave_out_busy_places(background.examples)
             size = fit_size(foreground, background.examples)
             self._unmoved += size is None
             seen = {number: _look(frame, foreground, size) for number, frame in behind.before(end)}

@@ -66,7 +66,8 @@ def ball_candidates(
     mask: Mask, rows: Image, picture: Image, parts: Parts, players: Players, size: PlayerSize, foreground: Foreground
 ) -> Candidates:
     """What may be the ball in a frame: parts of the mask that are small, bright and round, and spots at players."""
-    brighter = cv2.subtract(cv2.cvtColor(rows, cv2.COLOR_BGR2GRAY), cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY))
+    grey, behind = (cv2.cvtColor(image, cv2.COLOR_BGR2GRAY) for image in (rows, picture))
+    brighter = np.asarray(cv2.subtract(grey, behind), np.uint8)
     found = _free(brighter, parts, players, size, foreground)
     for box in players.boxes:
         found += _at_feet(brighter, mask, box, size)
@@ -132,7 +133,7 @@ def _free(
         if not max(_LEAST_PIXELS, _SMALLEST * yardstick) <= across <= _LARGEST * yardstick:
             continue
         long, short = max(wide, tall), min(wide, tall)
-        inside = parts.labels[top:bottom, left:right] == number + 1
+        inside = parts.labels[top:bottom, left:right] == parts.numbers[number]
         gain = float(np.percentile(brighter[top:bottom, left:right][inside], 75))
         if long > 4 * short or gain < _LEAST_BRIGHTER:
             continue
@@ -165,12 +166,14 @@ def _at_feet(brighter: NDArray[np.uint8], mask: Mask, box: NDArray[np.float64], 
         if bottom - top < 2 * across or right - left < 2 * across:
             continue
         inner = max(1, round(0.7 * across)) | 1
-        level = cv2.blur(brighter[top:bottom, left:right].astype(np.float32), (inner, inner))
-        filled = cv2.blur(mask[top:bottom, left:right].astype(np.float32) / 255, (3, 3))
+        level, filled = (
+            np.asarray(cv2.blur(values[top:bottom, left:right].astype(np.float32), (side, side)), np.float32)
+            for values, side in ((brighter, inner), (mask, 3))
+        )
         step = round(0.9 * across + 1.5)
         stands_out = level - _third_largest(_around(level, step))
-        stands_out[filled < 0.5] = 0
-        held = (_around(filled, step) > 0.5).sum(axis=0)
+        stands_out[filled < 127] = 0
+        held = (_around(filled, step) > 127).sum(axis=0)
         looks = likely * np.clip(stands_out / 90, 0, 1) * _HELD[held]
         for _ in range(_PER_PLAYER):
             y, x = np.unravel_index(int(looks.argmax()), looks.shape)

@@ -24,6 +24,8 @@ _SHADOW, _GLARE = 0.4, 1.15
 """Between these shares of the background's brightness, at the same colour, a pixel is in a shadow, or in the sun."""
 _HEADROOM = 0.08
 """Share of the picture's height by which a player at the far side may rise above the pitch."""
+_AROUND_BUSY, _LEAST_FRAMES = 0.012, 5
+"""Share of the picture's height by which a busy place is enlarged; frames from which on one can be told."""
 _MARGIN = 0.003
 """Share of the picture's height by which ``inner`` lies inside the pitch's outline."""
 _SHORTEST, _TALLEST, _WIDEST = 0.5, 1.3, 0.78
@@ -34,11 +36,12 @@ _SHORTEST, _TALLEST, _WIDEST = 0.5, 1.3, 0.78
 class Parts:
     """Connected parts of a mask.
 
-    ``labels`` int32 [height, width]: number of the part, 0 where there is none; ``boxes`` float64 [N, 4]: left, top,
-    right, bottom of part 1, 2 and so on; ``areas`` float64 [N] in pixels.
+    ``labels`` int32 [height, width]; ``numbers`` int [N]: the label of each part; ``boxes`` float64 [N, 4]: left, top,
+    right, bottom; ``areas`` float64 [N] in pixels.
     """
 
     labels: NDArray[np.int32]
+    numbers: NDArray[np.intp]
     boxes: NDArray[np.float64]
     areas: NDArray[np.float64]
 
@@ -88,12 +91,12 @@ class Foreground:
         upward = cv2.dilate(background.pitch, np.ones((reach + 1, 1), np.uint8), anchor=(0, 0))
         rows = np.flatnonzero(upward.any(axis=1))
         self.top, self.bottom = int(rows[0]), int(rows[-1]) + 1
-        self.area: Mask = upward[self.top : self.bottom]
+        self.area: Mask = np.asarray(upward[self.top : self.bottom], np.uint8)
         self.picture: Image = np.ascontiguousarray(background.picture[self.top : self.bottom])
         edge = 2 * round(_MARGIN * height) + 1
         kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (edge, edge))
         # erode takes what is beyond the picture as pitch, so that only the outline inside the picture moves inwards
-        self.inner: Mask = cv2.erode(background.pitch, kernel)[self.top : self.bottom]
+        self.inner: Mask = np.asarray(cv2.erode(background.pitch, kernel)[self.top : self.bottom], np.uint8)
         limit = np.maximum(_LEAST_DIFFERENCE, _NOISES * background.noise[self.top : self.bottom])
         self.limit: NDArray[np.uint8] = np.clip(limit, 0, 90).astype(np.uint8)
 
@@ -104,10 +107,26 @@ class Foreground:
         """
         rows = np.ascontiguousarray(frame[self.top : self.bottom])
         picture = self._as_bright(rows)
-        mask = cv2.compare(difference(rows, picture), self.limit, cv2.CMP_GT) & self.area
-        y, x = np.nonzero(mask)
+        differs = cv2.compare(difference(rows, picture), self.limit, cv2.CMP_GT)
+        mask = np.asarray(cv2.bitwise_and(differs, self.area), np.uint8)
+        if not cv2.countNonZero(mask):
+            return mask, rows, picture
+        x, y = np.asarray(cv2.findNonZero(mask)).reshape(-1, 2).T
         mask[y, x] = np.where(_shadow(rows[y, x], picture[y, x]), 0, 255)
         return np.asarray(cv2.medianBlur(mask, 3), np.uint8), rows, picture
+
+    def leave_out_busy_places(self, frames: Sequence[Image]) -> None:
+        """Take places out of ``inner`` that differ in half of some frames that are spread over the stretch.
+
+        Somebody is there all the time and fidgets: a substitute at the line, not a ball that comes by.
+        """
+        often = np.zeros(self.inner.shape, np.uint8)
+        for frame in frames:
+            often += self.of(frame)[0] > 0
+        if len(frames) >= _LEAST_FRAMES:
+            busy = (often >= (len(frames) + 1) // 2).astype(np.uint8)
+            side = 2 * round(_AROUND_BUSY * self.background.pitch.shape[0]) + 1
+            self.inner[cv2.dilate(busy, np.ones((side, side), np.uint8)) > 0] = 0
 
     def _as_bright(self, rows: Image) -> Image:
         step = max(1, round((rows.shape[0] * rows.shape[1] / 20_000) ** 0.5))
@@ -123,14 +142,12 @@ class Foreground:
 def parts_of(mask: Mask, least_area: float = 4) -> Parts:
     """The connected parts of a mask that have at least that many pixels; gaps of a pixel are closed."""
     closed = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(closed)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(closed)
     kept = np.flatnonzero(stats[:, cv2.CC_STAT_AREA] >= least_area)
     kept = kept[kept > 0]
-    renumbered = np.zeros(count, np.int32)
-    renumbered[kept] = np.arange(1, len(kept) + 1)
     boxes = stats[kept, :4].astype(np.float64)
     boxes[:, 2:] += boxes[:, :2]
-    return Parts(renumbered[labels], boxes, stats[kept, cv2.CC_STAT_AREA].astype(np.float64))
+    return Parts(np.asarray(labels, np.int32), kept, boxes, stats[kept, cv2.CC_STAT_AREA].astype(np.float64))
 
 
 def fit_size(foreground: Foreground, frames: Sequence[Image]) -> PlayerSize | None:
@@ -143,7 +160,8 @@ def fit_size(foreground: Foreground, frames: Sequence[Image]) -> PlayerSize | No
     for frame in frames:
         mask, _, _ = foreground.of(frame)
         high = max(3, round(0.006 * frame.shape[0])) | 1
-        parts = parts_of(cv2.morphologyEx(mask, cv2.MORPH_CLOSE, np.ones((high, 3), np.uint8)), 12)
+        joined = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, np.ones((high, 3), np.uint8))
+        parts = parts_of(np.asarray(joined, np.uint8), 12)
         wide, tall = (parts.boxes[:, 2:] - parts.boxes[:, :2]).T
         upright = (wide > 0.18 * tall) & (wide < 0.85 * tall) & (tall >= 8)
         upright &= parts.areas > 0.3 * wide * tall
@@ -271,7 +289,7 @@ def _split(
 ) -> list[NDArray[np.float64]]:
     """Boxes of players who cover one another: the pixels in so many clusters of a player's proportions."""
     left, top, right, bottom = box.astype(int)
-    inside = np.isin(parts.labels[top:bottom, left:right], group + 1)
+    inside = np.isin(parts.labels[top:bottom, left:right], parts.numbers[group])
     y, x = np.nonzero(inside)
     expected = float(size.of_boxes(box[None])[0])
     points = np.column_stack([x / (0.4 * expected), y / expected]).astype(np.float32)
@@ -279,7 +297,8 @@ def _split(
     points, x, y = points[::step], x[::step] + left, y[::step] + top
     cv2.setRNGSeed(0)
     rules = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_MAX_ITER, 40, 0.01)
-    _, which, _ = cv2.kmeans(points, min(count, len(points)), None, rules, 3, cv2.KMEANS_PP_CENTERS)
+    first = np.zeros((len(points), 1), np.int32)
+    _, which, _ = cv2.kmeans(points, min(count, len(points)), first, rules, 3, cv2.KMEANS_PP_CENTERS)
     found = []
     for number in range(which.max() + 1):
         mine = which[:, 0] == number

@@ -64,7 +64,7 @@ class MovingScene:
             tall = size_at(y)
             shadow = image.copy()
             cv2.ellipse(shadow, (round(x + 0.2 * tall), round(y)), (round(0.25 * tall), 2), 0, 0, 360, (0, 0, 0), -1)
-            image = cv2.addWeighted(image, 0.7, shadow, 0.3, 0)
+            image = np.asarray(cv2.addWeighted(image, 0.7, shadow, 0.3, 0), np.uint8)
             shirt = ((40, 40, 220), (210, 190, 60))[index % 2]
             wide = max(2, round(0.17 * tall))
             cv2.ellipse(image, _at(x, y - 0.62 * tall), (wide, round(0.22 * tall)), 0, 0, 360, shirt, -1)

@@ -1,0 +1,126 @@
+"""RF-DETR by its checkpoint, its published folder and its exported file: the same boxes, and clear words otherwise."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sport_assets.detection.errors import BadWeightsError
+from sport_assets.detection.onnx_detector import OnnxDetector
+from sport_assets.detection.rfdetr_teacher import TorchDetector, open_detector
+from sport_assets_tests.detection.moving_scene import MovingScene
+
+pytestmark = pytest.mark.slow  # importing rfdetr takes ten seconds
+
+ARGUMENTS = {
+    "resolution": 64,
+    "positional_encoding_size": 4,
+    "dec_layers": 1,
+    "num_queries": 30,
+    "num_select": 30,
+    "group_detr": 2,
+}
+CATEGORIES = {1: "player", 2: "ball"}
+
+
+@pytest.fixture(scope="module")
+def network() -> Any:
+    """A tiny RF-DETR of random weights that names this line's classes."""
+    import rfdetr
+    import torch
+
+    torch.manual_seed(0)
+    model = rfdetr.RFDETRNano(pretrain_weights=None, num_classes=2, device="cpu", **ARGUMENTS)
+    model.model.class_names = ["player", "ball"]
+    return model
+
+
+@pytest.fixture(scope="module")
+def images() -> list[np.ndarray]:
+    """Two pictures of different sizes."""
+    scene = MovingScene(players=4)
+    return [scene.frame(0)[0], np.ascontiguousarray(scene.frame(9)[0][100:, :300])]
+
+
+def folder_of(network: Any, folder: Path, **changes: Any) -> Path:
+    """The network as a published folder."""
+    from safetensors.torch import save_file
+
+    folder.mkdir()
+    save_file({k: v.contiguous() for k, v in network.model.model.state_dict().items()}, folder / "weights.safetensors")
+    said = {"model": "RFDETRNano", "arguments": ARGUMENTS, "categories": {"1": "player", "2": "ball"}, **changes}
+    (folder / "settings.json").write_text(json.dumps(said))
+    return folder
+
+
+def test_exported_file_and_network_agree(network: Any, images: list[np.ndarray], tmp_path: Path) -> None:
+    network.export(output_dir=str(tmp_path), verbose=False, dynamic_batch=True)
+    (exported,) = tmp_path.glob("*.onnx")
+    ours = OnnxDetector(exported, threshold=0.0, categories=CATEGORIES)(images)
+    theirs = TorchDetector(network, ["player", "ball"], "", "", threshold=0.0)(images)
+    for one, other in zip(ours, theirs, strict=True):
+        assert len(one) == len(other) > 5
+        np.testing.assert_allclose(one.scores, other.scores, atol=1e-4)
+        np.testing.assert_allclose(one.boxes, other.boxes, atol=0.05)
+        np.testing.assert_array_equal(one.categories, other.categories)
+
+
+def test_published_folder_gives_the_same(network: Any, images: list[np.ndarray], tmp_path: Path) -> None:
+    detector = open_detector(folder_of(network, tmp_path / "published"), threshold=0.0)
+    expected = TorchDetector(network, ["player", "ball"], "", "", threshold=0.0)(images)
+    for one, other in zip(detector(images), expected, strict=True):
+        np.testing.assert_array_equal(one.boxes, other.boxes)
+    assert detector.identity()["format"] == "safetensors"
+    assert len(detector.identity()["sha256"]) == 64
+
+
+def test_folders_that_do_not_fit(network: Any, tmp_path: Path) -> None:
+    more = {"1": "player", "2": "ball", "3": "goalkeeper"}
+    with pytest.raises(BadWeightsError, match="does not fit the network"):
+        open_detector(folder_of(network, tmp_path / "classes", categories=more))
+    with pytest.raises(BadWeightsError, match="not one of rfdetr's"):
+        open_detector(folder_of(network, tmp_path / "kind", model="os.system"))
+    bare = folder_of(network, tmp_path / "bare")
+    (bare / "settings.json").write_text("{}")
+    with pytest.raises(BadWeightsError, match="does not say how the network is made"):
+        open_detector(bare)
+
+
+def test_checkpoints(network: Any, images: list[np.ndarray], tmp_path: Path) -> None:
+    import torch
+
+    said = {**network.model_config.model_dump(), "class_names": ["player", "ball"]}
+    said = {name: value for name, value in said.items() if isinstance(value, int | float | str | list | bool)}
+    content = {
+        "model": network.model.model.state_dict(),
+        "args": said,
+        "model_config": said,
+        "model_name": "RFDETRNano",
+    }
+    torch.save(content, tmp_path / "best.pth")
+    detector = open_detector(tmp_path / "best.pth", threshold=0.0)
+    expected = TorchDetector(network, ["player", "ball"], "", "", threshold=0.0)(images)
+    for one, other in zip(detector(images), expected, strict=True):
+        np.testing.assert_allclose(one.boxes, other.boxes, atol=1e-3)
+
+
+@pytest.mark.parametrize("content", [b"", b"no checkpoint", b"PK\x03\x04 cut off"])
+def test_unreadable_checkpoints(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "torn.pth").write_bytes(content)
+    with pytest.raises(BadWeightsError, match=r"torn.pth: no checkpoint of rfdetr"):
+        open_detector(tmp_path / "torn.pth")
+
+
+def test_checkpoints_with_code_are_not_run(tmp_path: Path) -> None:
+    import torch
+
+    torch.save({"model": {}, "args": Path("/")}, tmp_path / "code.pth")  # a class that is no plain value
+    with pytest.raises(BadWeightsError, match=r"code.pth"):
+        open_detector(tmp_path / "code.pth")
+
+
+def test_detectors_of_other_things_are_refused(network: Any) -> None:
+    with pytest.raises(BadWeightsError, match="neither players nor a ball"):
+        TorchDetector(network, ["cat", "dog"], "", "", 0.1)
