@@ -23,6 +23,8 @@ _SMALL = 320
 """Width in pixels at which the camera's motion is measured and the pitch is sought."""
 _MOVED_SHARE, _MOVED_FRAMES = 0.004, 0.15
 """A frame has moved when it is off by that share of the width; a camera moves when that share of the frames has."""
+_PARTS = (4, 6)
+"""Down and across: parts of the picture whose motion is measured."""
 _LEAST_EDGES = 1.0
 """Standard deviation of the strength of edges below which a picture is blank."""
 _FULL_PITCH = 0.3
@@ -131,7 +133,10 @@ def pitch_outline(picture: Image, where: str) -> Mask:
 
 
 class _Motion:
-    """How far frames are off the first one, by phase correlation of small grey pictures."""
+    """How far frames are off the first one, by phase correlation of the parts of small grey pictures.
+
+    The median over the parts: players move in some of them, a camera moves all.
+    """
 
     def __init__(self, where: str) -> None:
         self._where = where
@@ -159,9 +164,19 @@ class _Motion:
         if self._first is None:
             self._first, self._scale = np.asarray(edges, np.float32), width / _SMALL
             return
-        window = cv2.createHanningWindow(size, cv2.CV_32F)
-        (x, y), _ = cv2.phaseCorrelate(self._first, edges, window)
-        self._shifts.append(float(np.hypot(x, y)) * self._scale)
+        down, across = (max(side // parts, 8) for side, parts in zip(edges.shape, _PARTS, strict=True))
+        window = cv2.createHanningWindow((across, down), cv2.CV_32F)
+        shifts = []
+        for top in range(0, edges.shape[0] - down + 1, down):
+            for left in range(0, edges.shape[1] - across + 1, across):
+                one, other = (
+                    np.ascontiguousarray(part[top : top + down, left : left + across]) for part in (self._first, edges)
+                )
+                if min(float(np.std(one)), float(np.std(other))) >= _LEAST_EDGES:
+                    (x, y), _ = cv2.phaseCorrelate(one, other, window)
+                    shifts.append(float(np.hypot(x, y)))
+        if shifts:
+            self._shifts.append(float(np.median(shifts)) * self._scale)
 
     def judge(self) -> None:
         """Raise ``BadVideoError`` where too many frames were off."""
