@@ -46,10 +46,9 @@ def build_network(settings: ModelSettings, classes: int) -> tuple[torch.nn.Modul
 
     Weights are random: nothing is downloaded. The classes' layer has one column more, rfdetr's background.
     """
+    _quieten()
     from rfdetr.models.lwdetr import build_model_from_config
 
-    # it warns at every construction that no DINOv2 weights are loaded, which is what was asked for
-    logging.getLogger("rf-detr").setLevel(logging.ERROR)
     config = network_config(settings, classes)
     network: torch.nn.Module = build_model_from_config(config)
     del network.get_submodule("backbone.0.encoder.encoder.encoder").layer[settings.encoder_layers :]  # type: ignore[union-attr,operator]
@@ -58,6 +57,7 @@ def build_network(settings: ModelSettings, classes: int) -> tuple[torch.nn.Modul
 
 def network_config(settings: ModelSettings, classes: int) -> Any:
     """rfdetr's configuration of an architecture."""
+    _quieten()
     from rfdetr import config as rfdetr
 
     kinds = {
@@ -66,8 +66,6 @@ def network_config(settings: ModelSettings, classes: int) -> Any:
         "medium": rfdetr.RFDETRMediumConfig,
         "large": rfdetr.RFDETRLargeConfig,
     }
-    # it warns that random weights are less accurate than its own, which are taken where the settings name them
-    warnings.filterwarnings("ignore", message=".*instantiated with pretrain_weights=None.*")
     kind = kinds[settings.architecture]
     resolution = settings.resolution or kind.model_fields["resolution"].default
     own = {"dec_layers": settings.decoder_layers} if settings.decoder_layers is not None else {}
@@ -85,6 +83,14 @@ def network_config(settings: ModelSettings, classes: int) -> Any:
         pretrain_weights=None,
         device="cpu",
     )
+
+
+def _quieten() -> None:
+    """rfdetr warns at every construction that it loads no weights, which are taken where the settings name them; and
+    importing it, that torch.jit.script goes."""
+    logging.getLogger("rf-detr").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", message=".*instantiated with pretrain_weights=None.*")
+    warnings.filterwarnings("ignore", message=".*torch.jit.script.*", category=FutureWarning)
 
 
 def build_criterion(settings: ModelSettings, config: Any) -> Any:
