@@ -14,7 +14,7 @@ from sport_assets_tests.detection.moving_scene import MovingScene
 
 pytestmark = pytest.mark.slow  # importing rfdetr takes ten seconds
 
-ARGUMENTS = {
+ARGUMENTS: dict[str, Any] = {
     "resolution": 64,
     "positional_encoding_size": 4,
     "dec_layers": 1,
