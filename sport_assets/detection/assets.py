@@ -11,7 +11,7 @@ from typing import Any, Literal
 import dagster as dg
 from pydantic import Field
 
-from sport_assets.detection import dataset_checks, frame_choice, reviewed, settings, videos
+from sport_assets.detection import dataset_checks, frame_choice, reviewed, settings, teaching_checks, videos
 from sport_assets.detection import events as match_events
 from sport_assets.detection import labelled_frames as labelled
 from sport_assets.detection import pseudo_labels as pseudo
@@ -177,7 +177,7 @@ class PseudoLabelsConfig(dg.Config):
     partitions_def=VIDEOS,
     partition_keys=_keys,
     pins={"teacher_model": "exported_model"},
-    checks=AssetChecks.of(pseudo.CHECKS),
+    checks=AssetChecks.of(teaching_checks.PSEUDO_LABELS),
     kinds={"opencv", "json"},
     code=["sport_assets.detection.pseudo_labels:write_pseudo_labels"],
 )
@@ -225,7 +225,7 @@ class ReviewQueueConfig(dg.Config):
     reads=["frames", "pseudo_labels"],
     partitions_def=VIDEOS,
     partition_keys=_keys,
-    checks=AssetChecks.of(queue.CHECKS),
+    checks=AssetChecks.of(teaching_checks.REVIEW_QUEUE),
     kinds={"opencv", "html"},
 )
 def review_queue(
@@ -259,7 +259,7 @@ class ReviewedConfig(dg.Config):
     raw_paths=_review_files,
     raw_layout=reviewed.LAYOUT,
     raw_optional=True,
-    checks=AssetChecks.of(reviews.CHECKS),
+    checks=AssetChecks.of(teaching_checks.REVIEWED_LABELS),
     kinds={"json"},
 )
 def reviewed_labels(

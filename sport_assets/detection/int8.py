@@ -14,6 +14,7 @@ from typing import Any
 
 from sport_assets.detection.average_precision import coco_figures
 from sport_assets.detection.categories import BALL
+from sport_assets.detection.detections import Detections
 from sport_assets.detection.onnx_detector import OnnxDetector
 from sport_assets.detection.samples import Side
 from sport_assets.detection.scored_boxes import of_detections
@@ -56,7 +57,7 @@ def add_int8(model: Path, side: Side, out: Path) -> dict[str, Any]:
 def _ball_precision(model: Path, side: Side) -> float | None:
     detector = OnnxDetector(model, 0.0)
     ids = side.labels.images["image"].to_list()
-    found = {}
+    found: dict[int, Detections] = {}
     for start in range(0, len(side), _BATCH):
         numbers = range(start, min(start + _BATCH, len(side)))
         said = detector([side.image(number) for number in numbers])

@@ -9,6 +9,7 @@ and height.
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,6 +27,12 @@ def network_input(image: NDArray[np.uint8], resolution: int) -> NDArray[np.float
     """An image (BGR, uint8 [H, W, 3]) as the network takes it: float32 [3, resolution, resolution], red first."""
     square = resized(image, resolution, resolution)
     return np.stack([_TABLE[channel][square[:, :, 2 - channel]] for channel in range(3)])
+
+
+def rfdetr_input(image: NDArray[np.uint8], resolution: int) -> NDArray[np.float32]:
+    """The same as rfdetr's own ``predict`` makes it, for networks that rfdetr trained: between pixels at any size."""
+    square = cv2.resize(image.astype(np.float32), (resolution, resolution), interpolation=cv2.INTER_LINEAR)
+    return np.ascontiguousarray(((square[:, :, ::-1] / 255 - MEAN) / DEVIATION).transpose(2, 0, 1), np.float32)
 
 
 def detections(

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from sport_assets.detection.detections import Detections
 from sport_assets.detection.errors import BadWeightsError
-from sport_assets.detection.network_input import detections, network_input
+from sport_assets.detection.network_input import detections, network_input, rfdetr_input
 from sport_assets.lineage.digest import canonical_json, sha256_file
 from sport_assets.training.exported import METADATA_KEY, ModelError, check_origin, open_session, shipped
 
@@ -100,6 +100,8 @@ class OnnxDetector:
         self.categories = self._categories(None if said is None else said.categories, categories)
         self.thresholds = dict(said.thresholds) if said is not None else dict.fromkeys(self.categories, 0.5)
         self.keep = said.keep if said is not None else None
+        # a file that says nothing is rfdetr's own
+        self._prepare = network_input if said is not None else rfdetr_input
         self._digest: str | None = None
 
     def identity(self) -> dict[str, Any]:
@@ -120,7 +122,7 @@ class OnnxDetector:
         size = self._fixed_batch or max(len(images), 1)
         for begin in range(0, len(images), size):
             some = images[begin : begin + size]
-            batch = np.stack([network_input(image, self.resolution) for image in some])
+            batch = np.stack([self._prepare(image, self.resolution) for image in some])
             if self._fixed_batch is not None and len(some) < size:
                 batch = np.concatenate([batch, np.zeros((size - len(some), *batch.shape[1:]), np.float32)])
             boxes, logits = self._session.run(list(OUTPUTS), {INPUT: batch})

@@ -17,6 +17,7 @@ from sport_assets.detection.coco import Labels, write_coco
 from sport_assets.detection.errors import BadInputError
 from sport_assets.detection.step_report import StepReport
 from sport_assets.detection.teachers import KeptFrames, Taught, Teacher, TeacherSettings, make_teacher
+from sport_assets.detection.teaching_checks import PSEUDO_LABELS
 from sport_assets.lineage.checks import CheckResult
 from sport_assets.lineage.row_index import RowIndex
 
@@ -27,15 +28,6 @@ LABELS_FILE, TEACHER_FILE, LOOKS_FILE, SHEET_FILE = (
     "contact_sheet.png",
 )
 FRAMES_FILE = "frames.parquet"
-CHECKS: Mapping[str, tuple[bool, str]] = {
-    "has_labels": (True, "The teacher, if any was asked for, found at least one player or ball in the video."),
-    "most_frames_have_players": (False, "The teacher found a player in at least nine of ten frames."),
-    "ball_found": (False, "The teacher found a ball in at least one frame."),
-    "degenerate_boxes_dropped": (False, "No box was without area; those that were are dropped."),
-    "background_class_dropped": (False, "No detection was of the background class; those that were are dropped."),
-    "boxes_inside": (False, "No box reached beyond its image; those that did are cut at its edge."),
-}
-"""Every check of ``write_pseudo_labels``: blocking or not, and its description."""
 LOOKS_COLUMNS: Mapping[str, pl.DataType] = {"frame": pl.Int64(), "disagreement": pl.Float64()}
 """How much the teacher's looks at windows and at the whole frame differ, 0 to 1; null for a single look."""
 
@@ -196,7 +188,7 @@ def _report(labels: Labels, key: str, teacher: Teacher, identity: Mapping[str, A
 
 
 def _check(name: str, passed: bool, failed: int, checked: int) -> CheckResult:
-    blocking, description = CHECKS[name]
+    blocking, description = PSEUDO_LABELS[name]
     return CheckResult(
         name, passed, blocking, description, failed=failed, checked=checked, rules={name: failed} if failed else {}
     )

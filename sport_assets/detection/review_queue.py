@@ -22,6 +22,7 @@ from sport_assets.detection.coco import Labels, read_coco, write_coco
 from sport_assets.detection.errors import BadInputError
 from sport_assets.detection.pseudo_labels import LABELS_FILE, LOOKS_FILE, read_frames
 from sport_assets.detection.step_report import StepReport
+from sport_assets.detection.teaching_checks import REVIEW_QUEUE
 from sport_assets.lineage.checks import CheckResult
 from sport_assets.lineage.row_index import RowIndex
 
@@ -30,12 +31,6 @@ UNSURE_FROM, UNSURE_TO = 0.1, 0.4
 """Scores between which a detection is doubtful."""
 BUDGETS = (200, 500)
 """Frames that the specs want a person to look at in a project."""
-CHECKS: Mapping[str, tuple[bool, str]] = {
-    "has_frames": (True, "There is at least one frame to review."),
-    "balls_in_queue": (False, "At least one frame of the queue has a ball, so that a review can correct balls."),
-    "detections_in_all_frames": (False, "The teacher found something in every queued frame, where there is a teacher."),
-}
-"""Every check of ``write_review_queue``: blocking or not, and its description."""
 
 QUEUE_COLUMNS: Mapping[str, pl.DataType] = {
     "frame": pl.Int64(),  # number in the video
@@ -286,7 +281,7 @@ def _report(
         "detections_in_all_frames": empty if labelled else 0,
     }
     results = []
-    for name, (blocking, description) in CHECKS.items():
+    for name, (blocking, description) in REVIEW_QUEUE.items():
         count = failed[name]
         rules = {name: count} if count else {}
         results.append(CheckResult(name, not count, blocking, description, count, max(len(queue), 1), rules))

@@ -17,6 +17,7 @@ from sport_assets.detection.coco import Labels, read_coco, write_coco
 from sport_assets.detection.errors import BadLabelsError
 from sport_assets.detection.pseudo_labels import LABELS_FILE, read_frames
 from sport_assets.detection.step_report import StepReport
+from sport_assets.detection.teaching_checks import REVIEWED_LABELS
 from sport_assets.lineage.checks import SAMPLE_ROWS, CheckResult
 from sport_assets.lineage.quarantine import QUARANTINE_SCHEMA, write_quarantine
 from sport_assets.lineage.row_index import RowIndex
@@ -25,14 +26,6 @@ if TYPE_CHECKING:
     from sport_assets.detection.reviewed import Reviewed
 
 REVIEW_FILE = "review.json"
-CHECKS: Mapping[str, tuple[bool, str]] = {
-    "has_reviewed_frames": (True, "At least one frame of the video was reviewed."),
-    "labels_usable": (False, "Every image and box that came back is one of the video's frames and can be used."),
-    "queue_reviewed": (False, "Every frame of the review queue came back."),
-    "classes_known": (False, "Every box is of a class of this line."),
-    "reviewer_known": (False, "It is known who reviewed."),
-}
-"""Every check of ``write_reviewed``: blocking or not, and its description."""
 
 
 def write_reviewed(
@@ -132,7 +125,7 @@ def _report(found: "Reviewed", key: str, content: Mapping[str, Any], quarantined
 
 
 def _check(name: str, rules: Mapping[str, int], checked: int, sample: Sequence[Mapping[str, Any]] = ()) -> CheckResult:
-    blocking, description = CHECKS[name]
+    blocking, description = REVIEWED_LABELS[name]
     broken = {rule: count for rule, count in sorted(rules.items()) if count}
     failed = sum(broken.values())
     return CheckResult(name, not failed, blocking, description, failed, checked, broken, sample[:SAMPLE_ROWS])

@@ -122,9 +122,10 @@ class TorchDetector:
         try:
             model = rfdetr.from_checkpoint(str(path), device=device)
         except (OSError, ValueError, RuntimeError, KeyError, TypeError, EOFError, pickle.UnpicklingError) as error:
+            why = " ".join(f"{type(error).__name__} {error}".split())[:300]
             raise BadWeightsError(
-                f"{path.name}: no checkpoint of rfdetr that can be read: {str(error).splitlines()[0][:300]}. Give "
-                "checkpoint_best_total.pth of a training, or an exported model.onnx."
+                f"{path.name}: no checkpoint of rfdetr that can be read: {why}. Give checkpoint_best_total.pth of a "
+                "training, or an exported model.onnx."
             ) from error
         return cls(model, list(model.class_names), sha256_file(path), "rfdetr checkpoint", threshold)
 

@@ -21,7 +21,8 @@ from sport_assets.detection.synthetic.images import write_dataset
 from sport_assets.training.spec import SpecInput, TrainingSpec
 
 SIZE_PX = (192, 160)
-IMAGES = {"train": 480, "valid": 48, "test": 64}
+TRAIN, VALID, TEST = 480, 48, 64
+"""Images on each side, in scenes of their own."""
 OVERRIDES: dict[str, Any] = {
     "model.resolution": 192,
     "model.queries": 40,
@@ -63,7 +64,7 @@ def main() -> None:
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        write_dataset(folder / "data", **IMAGES, size=SIZE_PX, difficulty="hard")
+        write_dataset(folder / "data", train=TRAIN, valid=VALID, test=TEST, size=SIZE_PX, difficulty="hard")
         (folder / "data" / "split.json").write_text("{}")
         head = train(PHASES[0], folder)
         whole = train(PHASES[1], folder, head)

@@ -18,7 +18,8 @@ def shipped_content(**changes: Any) -> dict[str, Any]:
     return {
         "line": "detection",
         "layout": dict(LAYOUT),
-        "resolution": 64,
+        "keep": 4,
+        "thresholds": {"1": 0.5, "2": 0.5},
         "categories": {"1": "player", "2": "ball"},
         **changes,
     }

@@ -8,9 +8,10 @@ import pytest
 
 from sport_assets.detection.coco import read_coco
 from sport_assets.detection.errors import BadInputError, BadVideoError
-from sport_assets.detection.pseudo_labels import CHECKS, write_pseudo_labels
+from sport_assets.detection.pseudo_labels import write_pseudo_labels
 from sport_assets.detection.step_report import StepReport
 from sport_assets.detection.teachers import TeacherSettings
+from sport_assets.detection.teaching_checks import PSEUDO_LABELS
 from sport_assets_tests.detection.frame_folders import SayingTeacher, make_frames
 from sport_assets_tests.detection.moving_scene import HEIGHT, WIDTH, MovingScene
 
@@ -49,7 +50,7 @@ def test_every_frame_is_listed_and_scores_are_kept(frames: Path, tmp_path: Path)
     assert checks["background_class_dropped"].failed == 4
     assert checks["boxes_inside"].failed == 1
     assert checks["most_frames_have_players"].failed == 1
-    assert set(checks) == set(CHECKS)
+    assert set(checks) == set(PSEUDO_LABELS)
     assert report.facts["players"] == 2 and report.facts["balls"] == 1
     assert report.facts["dropped"] == {"background": 4, "degenerate": 3}
     rows = {found.name: found.rows for found in report.identifiers.identifiers()}

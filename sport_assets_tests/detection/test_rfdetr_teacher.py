@@ -1,6 +1,5 @@
-"""RF-DETR by its checkpoint, its published folder and its exported file: the same boxes, and clear words otherwise."""
+"""RF-DETR by its checkpoint and its exported file: the same boxes, and clear words otherwise."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from sport_assets_tests.detection.moving_scene import MovingScene
 
 pytestmark = pytest.mark.slow  # importing rfdetr takes ten seconds
 
-ARGUMENTS = {
+ARGUMENTS: dict[str, Any] = {
     "resolution": 64,
     "positional_encoding_size": 4,
     "dec_layers": 1,
@@ -44,17 +43,6 @@ def images() -> list[np.ndarray]:
     return [scene.frame(0)[0], np.ascontiguousarray(scene.frame(9)[0][100:, :300])]
 
 
-def folder_of(network: Any, folder: Path, **changes: Any) -> Path:
-    """The network as a published folder."""
-    from safetensors.torch import save_file
-
-    folder.mkdir()
-    save_file({k: v.contiguous() for k, v in network.model.model.state_dict().items()}, folder / "weights.safetensors")
-    said = {"model": "RFDETRNano", "arguments": ARGUMENTS, "categories": {"1": "player", "2": "ball"}, **changes}
-    (folder / "settings.json").write_text(json.dumps(said))
-    return folder
-
-
 def test_exported_file_and_network_agree(network: Any, images: list[np.ndarray], tmp_path: Path) -> None:
     network.export(output_dir=str(tmp_path), verbose=False, dynamic_batch=True)
     (exported,) = tmp_path.glob("*.onnx")
@@ -65,27 +53,6 @@ def test_exported_file_and_network_agree(network: Any, images: list[np.ndarray],
         np.testing.assert_allclose(one.scores, other.scores, atol=1e-4)
         np.testing.assert_allclose(one.boxes, other.boxes, atol=0.05)
         np.testing.assert_array_equal(one.categories, other.categories)
-
-
-def test_published_folder_gives_the_same(network: Any, images: list[np.ndarray], tmp_path: Path) -> None:
-    detector = open_detector(folder_of(network, tmp_path / "published"), threshold=0.0)
-    expected = TorchDetector(network, ["player", "ball"], "", "", threshold=0.0)(images)
-    for one, other in zip(detector(images), expected, strict=True):
-        np.testing.assert_array_equal(one.boxes, other.boxes)
-    assert detector.identity()["format"] == "safetensors"
-    assert len(detector.identity()["sha256"]) == 64
-
-
-def test_folders_that_do_not_fit(network: Any, tmp_path: Path) -> None:
-    more = {"1": "player", "2": "ball", "3": "goalkeeper"}
-    with pytest.raises(BadWeightsError, match="does not fit the network"):
-        open_detector(folder_of(network, tmp_path / "classes", categories=more))
-    with pytest.raises(BadWeightsError, match="not one of rfdetr's"):
-        open_detector(folder_of(network, tmp_path / "kind", model="os.system"))
-    bare = folder_of(network, tmp_path / "bare")
-    (bare / "settings.json").write_text("{}")
-    with pytest.raises(BadWeightsError, match="does not say how the network is made"):
-        open_detector(bare)
 
 
 def test_checkpoints(network: Any, images: list[np.ndarray], tmp_path: Path) -> None:
