@@ -17,10 +17,10 @@ HOME_FOLDER := $(abspath $(or $(SPORT_ASSETS_HOME),.sport_assets))
 export SPORT_ASSETS_HOME := $(HOME_FOLDER)
 export SPORT_ASSETS_DATA := $(abspath $(or $(SPORT_ASSETS_DATA),data))
 
-.PHONY: help install demo demo-cricket test lint format ui mlflow-ui bench crash-test clean
+.PHONY: help install demo demo-cricket demo-detection test lint format ui mlflow-ui bench crash-test clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; this is " + sys.version.split()[0] + ". Name another one: make install PYTHON=python3.12")'
@@ -47,6 +47,17 @@ demo-cricket: install ## from generated match files to an exported, audited and 
 	@echo; $(BIN)/sport-assets audit 'cricket/exported_model:42|sanity' --html audit-cricket.html
 	@echo; $(BIN)/sport-assets verify --all
 	@echo; echo "The audit page:              audit-cricket.html"; echo "Look at it in Dagster's UI:  make ui"
+
+demo-detection: install ## from generated match videos to an exported, audited detector and an annotated video
+	@if [ -e "$(SPORT_ASSETS_DATA)/detection" ]; then echo "using the files in $(SPORT_ASSETS_DATA)/detection"; \
+	else $(BIN)/sport-assets sample-data detection --videos 6 --seconds 8 --width 640 --height 384 --players 6 --static-share 1 --easy; fi
+	@$(BIN)/sport-assets build detection/audit_page --partition 'sanity|0' --set every=10
+	@echo; $(BIN)/sport-assets audit 'detection/exported_model:sanity|0' --html audit-detection.html
+	@echo; set -- "$(SPORT_ASSETS_DATA)"/detection/videos/*.mp4; $(BIN)/sport-assets predict detection \
+		--model 'detection/exported_model:sanity|0' --input "$$1" --video annotated.mp4 --output detections.json
+	@echo; $(BIN)/sport-assets verify --all
+	@echo; echo "The audit page:              audit-detection.html"; echo "The annotated video:         annotated.mp4"
+	@echo "Look at it in Dagster's UI:  make ui"
 
 test: install ## lint, types, import walls and all tests
 	@$(MAKE) --no-print-directory lint

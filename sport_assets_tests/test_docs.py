@@ -35,6 +35,8 @@ PAGES = [
     "docs/cricket-models.md",
     "docs/cricket-stages.md",
     "docs/cricket-forecasts.md",
+    "docs/detection-videos-and-labels.md",
+    "docs/detection-training.md",
     "docs/reproduce.md",
     # changes the model that the others stand on, so it comes last
     "docs/withdraw.md",
@@ -62,6 +64,34 @@ NOT_RUN = {
     ("docs/cricket-forecasts.md", 'sport-assets predict cricket --model "cricket/exported_model:42|full" \\'),
     ("docs/cricket-forecasts.md", 'sport-assets simulate cricket --model "cricket/exported_model:42|full" \\'),
     ("docs/cricket-forecasts.md", "sport-assets simulate cricket --model model.onnx --state state.json"),
+    ("README.md", "sport-assets add-video final_1st.mp4 final_2nd.mp4 semifinal.mp4"),
+    (
+        "docs/detection-videos-and-labels.md",
+        "sport-assets add-video recordings/final_1st.mp4 --events recordings/final_1st.json",
+    ),
+    (
+        "docs/detection-videos-and-labels.md",
+        "sport-assets build detection/review_queue --set teacher=rfdetr --set teacher_model=3f9c0a71be52 "
+        "--set threshold=0.2",
+    ),
+    (
+        "docs/detection-training.md",
+        "sport-assets sample-data detection --videos 6 --seconds 8 --width 640 --height 384 --players 6 "
+        "--static-share 1 --easy",
+    ),
+    (
+        "docs/detection-training.md",
+        "sport-assets build detection/model_card --partition 'production|0' "
+        "--set model.pretrained=rf-detr-medium.pth \\",
+    ),
+    ("docs/detection-training.md", "sport-assets build detection/model_card --partition 'production|0' \\"),
+    (
+        "docs/detection-training.md",
+        "sport-assets predict detection --model 'detection/exported_model:sanity|0' "
+        "--input data/detection/videos/match_01_static.mp4 \\",
+    ),
+    ("docs/detection-training.md", "import cv2"),
+    ("docs/detection-training.md", "from sahi.predict import get_sliced_prediction"),
     ("docs/reproduce.md", "sport-assets reproduce for-another-machine.zip --data /media/archive"),
 }
 
