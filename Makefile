@@ -50,8 +50,8 @@ demo-cricket: install ## from generated match files to an exported, audited and 
 
 demo-detection: install ## from generated match videos to an exported, audited detector and an annotated video
 	@if [ -e "$(SPORT_ASSETS_DATA)/detection" ]; then echo "using the files in $(SPORT_ASSETS_DATA)/detection"; \
-	else $(BIN)/sport-assets sample-data detection --videos 6 --seconds 8 --width 640 --height 384 --players 6 --static-share 1 --easy; fi
-	@$(BIN)/sport-assets build detection/audit_page --partition 'sanity|0' --set every=10
+	else $(BIN)/sport-assets sample-data detection --videos 6 --seconds 6 --width 480 --height 288 --players 5 --static-share 1 --easy; fi
+	@$(BIN)/sport-assets build detection/audit_page --partition 'sanity|0' --set mode=every --set every=6
 	@echo; $(BIN)/sport-assets audit 'detection/exported_model:sanity|0' --html audit-detection.html
 	@echo; set -- "$(SPORT_ASSETS_DATA)"/detection/videos/*.mp4; $(BIN)/sport-assets predict detection \
 		--model 'detection/exported_model:sanity|0' --input "$$1" --video annotated.mp4 --output detections.json

@@ -76,7 +76,7 @@ NOT_RUN = {
     ),
     (
         "docs/detection-training.md",
-        "sport-assets sample-data detection --videos 6 --seconds 8 --width 640 --height 384 --players 6 "
+        "sport-assets sample-data detection --videos 6 --seconds 6 --width 480 --height 288 --players 5 "
         "--static-share 1 --easy",
     ),
     (
