@@ -21,8 +21,8 @@ WATCHED = {
         Metric("miss_rate_2yd_full", tolerance=0.1),
         Metric("coverage_accuracy", "higher"),
     ],
-    # the whole gain over frequencies is a few per cent of the log-loss
     "detection/evaluation": [Metric(name, "higher") for name in ("all_ap50", "player_ap50", "ball_recall_10px")],
+    # the whole gain over frequencies is a few per cent of the log-loss
     "cricket/evaluation": [Metric("log_loss", tolerance=0.003), Metric("calibration_error", tolerance=0.5)],
 }
 

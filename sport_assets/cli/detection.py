@@ -25,6 +25,10 @@ def add_video(
         typer.Option("--half-offset", help="What the clock of the events reads at the first frame, seconds."),
     ] = None,
     half: Annotated[int | None, typer.Option(min=1, max=9, help="The half that the video shows.")] = None,
+    teacher: Annotated[
+        str | None,
+        typer.Option(help="Who makes their pseudo-labels: background (a camera that stands), rfdetr, or none."),
+    ] = None,
     as_json: JSON = False,
 ) -> None:
     """Register videos: each becomes a partition. They are linked, not copied; the same one again changes nothing."""
@@ -33,7 +37,7 @@ def add_video(
 
     with clear_errors():
         home = Home.from_environment()
-        added = add_videos(home.data, files, events, half_offset, half)
+        added = add_videos(home.data, files, events, half_offset, half, teacher)
         tell_dagster(home, "detection_videos", [each.key for each in added])
         if as_json:
             print_json([asdict(each) for each in added])
@@ -45,12 +49,12 @@ def add_video(
 @sample_app.command("detection")
 def sample_detection(
     output: Annotated[Path | None, typer.Option(help="Where to; by default SPORT_ASSETS_DATA/detection.")] = None,
-    videos: Annotated[int, typer.Option(min=1, max=999, help="Number of videos, each another match.")] = 6,
+    videos: Annotated[int, typer.Option(min=1, max=99, help="Number of videos, each another match.")] = 6,
     seconds: Annotated[float, typer.Option(min=0.2, max=3600, help="Length of each.")] = 8.0,
     width: Annotated[int, typer.Option(min=160, max=7680, help="Of the picture, px.")] = 1280,
     height: Annotated[int, typer.Option(min=96, max=4320, help="Of the picture, px.")] = 720,
     players: Annotated[int, typer.Option(min=1, max=11, help="On each side.")] = 11,
-    static_share: Annotated[float, typer.Option(min=0, max=1, help="Of the videos: with a camera that stands.")] = 0.5,
+    static_share: Annotated[float, typer.Option(min=0, max=1, help="Of the videos: with a camera that stands.")] = 1.0,
     easy: Annotated[bool, typer.Option("--easy", help="A large ball, and nothing that looks like one.")] = False,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     defects: Annotated[

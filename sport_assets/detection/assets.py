@@ -88,7 +88,6 @@ def raw_video(context: dg.AssetExecutionContext, lineage: LineageResource) -> dg
         files = _video_files(context.partition_key)
         facts = call("sport_assets.detection.video_probe:facts", _data() / files[0])
         record.register_raw(files)
-        record.inner.index_rows([VIDEO], [context.partition_key])
         return record.publish(rows=facts["frames"], facts=facts)
 
 
@@ -152,7 +151,10 @@ def _video(record: AssetRecord) -> Path:
 
 
 class PseudoLabelsConfig(dg.Config):
-    """Which teacher labels, and how it looks. With ``teacher=rfdetr`` one of the other two says with what weights."""
+    """Which teacher labels, and how it looks. With ``teacher=rfdetr`` one of the other two says with what weights.
+
+    What a video's own settings say of its teacher goes before.
+    """
 
     teacher: TeacherName = Field(
         "background",
@@ -185,13 +187,14 @@ def pseudo_labels(
     context: dg.AssetExecutionContext, lineage: LineageResource, config: PseudoLabelsConfig
 ) -> dg.MaterializeResult:
     with lineage.record(context, config) as record:
+        files = record.read("detection/raw_video").raw_files()
         report = pseudo.write_pseudo_labels(
             record.read("detection/frames").folder,
-            _video(record),
+            videos.video_of(files),
             context.partition_key,
             record.folder,
             TeacherSettings(
-                teacher=config.teacher,
+                teacher=videos.settings_of(files).teacher or config.teacher,
                 weights=_teacher_weights(record, config),
                 threshold=config.threshold,
                 slicing=Slicing(config.slice_size, config.slice_overlap, config.slice_batch),
@@ -212,10 +215,10 @@ def _teacher_weights(record: AssetRecord, config: PseudoLabelsConfig) -> Path | 
 
 
 class ReviewQueueConfig(dg.Config):
-    """``budget``: frames that a person is asked to look at; ``use_pseudo_labels``: rank by them, and show them."""
+    """``budget``: frames that a person is asked to look at; ``show_pseudo_labels``: rank by them, and show them."""
 
     budget: int = Field(300, ge=1)
-    use_pseudo_labels: bool = True
+    show_pseudo_labels: bool = True
 
 
 @asset(
@@ -237,7 +240,7 @@ def review_queue(
             context.partition_key,
             record.folder,
             queue.QueueSettings(config.budget),
-            record.read("detection/pseudo_labels").folder if config.use_pseudo_labels else None,
+            record.read("detection/pseudo_labels").folder if config.show_pseudo_labels else None,
         )
         return _published(record, report, report.facts["queued"])
 
@@ -360,7 +363,8 @@ def _sources(record: AssetRecord, config: DatasetConfig) -> list[tuple[str, Inpu
     if _labelled_files(None):
         made = record.read("detection/labelled_frames", None)
         found.append(("labelled", made, made.folder))
-    return found
+    # where no teacher looked, a frame without boxes says nothing
+    return [each for each in found if each[0] != "pseudo" or pseudo.was_taught(each[1].materialization.facts)]
 
 
 def _teacher_videos(record: AssetRecord, labels: Sequence[Input]) -> list[str]:

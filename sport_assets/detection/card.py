@@ -96,9 +96,10 @@ Not intended: identifying people, decisions of referees, other sports."""
 def _data(report: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
     sides = report["split"]["sides"]
     counts = ", ".join(f"{count:,} images {side}" for side, count in sides.items())
+    judged = ", ".join(f"{count:,} {source}" for source, count in report["split"]["test_images_by_source"].items())
     return f"""## Data
 
-{counts}; whole videos on each side, so that no footage is on two. Labels are what persons reviewed, else what they
+{counts} (test: {judged}); whole videos on each side, so that no footage is on two. Labels are what persons reviewed, else what they
 labelled, else a teacher's pseudo-labels. What the weights were trained on:
 
 {data_table(facts)}"""

@@ -6,6 +6,7 @@ Here belong what an evaluation reads and publishes, and its checks. Figures are 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -93,7 +94,10 @@ def evaluate(
             "effect": temporal_filter.effect(truth, above(found, thresholds), filtered.predictions),
             "images_acted_on": filtered.acted_on,
         },
-        "split": {"sides": {name: len(side) for name, side in (("train", train), ("valid", valid), ("test", test))}},
+        "split": {
+            "sides": {name: len(side) for name, side in (("train", train), ("valid", valid), ("test", test))},
+            "test_images_by_source": dict(sorted(Counter(truth.images["source"].fill_null("unknown")).items())),
+        },
     }
     write_json(out / EVALUATION_FILE, report)
     found.write_parquet(out / PREDICTIONS_FILE)

@@ -36,7 +36,6 @@ from sport_assets.detection.step_report import StepReport
 from sport_assets.detection.video_settings import VideoSettings
 from sport_assets.lineage.checks import SAMPLE_ROWS, CheckResult
 from sport_assets.lineage.quarantine import QUARANTINE_FILE, QUARANTINE_SCHEMA
-from sport_assets.lineage.row_index import RowIndex
 
 EVENTS_FILE = "events.parquet"
 LABELS = (
@@ -161,8 +160,6 @@ def write_events(
     found = read_events(events_file, duration_s=duration_s, settings=settings, name=name)
     found.table.write_parquet(out / EVENTS_FILE)
     found.quarantined.write_parquet(out / QUARANTINE_FILE)
-    index = RowIndex()
-    index.add(("video",), [key])
     rules = _counted(found.quarantined["rule"])
     facts: dict[str, Any] = {
         "events": len(found.table),
@@ -173,7 +170,7 @@ def write_events(
         "meaning": {rule: RULES[rule] for rule in rules},
         "settings": (settings or VideoSettings()).model_dump(),
     }
-    return StepReport(event_checks(found), facts, len(found.quarantined), index)
+    return StepReport(event_checks(found), facts, len(found.quarantined))
 
 
 def event_checks(found: Events) -> tuple[CheckResult, ...]:

@@ -106,7 +106,6 @@ def extract_frames(
         (out / FRAMES_FILE).unlink(missing_ok=True)
         raise
     index = RowIndex()
-    index.add(("video",), [key])
     index.add(("video", "frame"), [(key, frame) for frame in table["frame"]])
     facts: dict[str, Any] = {
         "frames": len(table),

@@ -85,6 +85,11 @@ def write_pseudo_labels(
     return _report(labels, key, teacher, identity, dropped)
 
 
+def was_taught(facts: Mapping[str, Any]) -> bool:
+    """Whether a teacher made the labels that a report's facts tell of, so that frames without boxes are empty."""
+    return bool(facts["teacher"]["name"] != "none")
+
+
 def read_frames(frames: Path) -> pl.DataFrame:
     """The table of a folder of frames, by frame number.
 
@@ -182,7 +187,6 @@ def _report(labels: Labels, key: str, teacher: Teacher, identity: Mapping[str, A
         **({"noticed": dict(teacher.facts)} if teacher.facts else {}),
     }
     index = RowIndex()
-    index.add(("video",), [key])
     index.add(("video", "frame"), [(key, frame) for frame in labels.images["frame"]])
     return StepReport(tuple(results), facts, identifiers=index)
 

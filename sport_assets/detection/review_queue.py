@@ -296,6 +296,5 @@ def _report(
         "queued_without_detection": empty,
     }
     index = RowIndex()
-    index.add(("video",), [key])
     index.add(("video", "frame"), [(key, frame) for frame in queue["frame"]])
     return StepReport(tuple(results), facts, identifiers=index)

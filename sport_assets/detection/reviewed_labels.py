@@ -117,7 +117,6 @@ def _report(found: "Reviewed", key: str, content: Mapping[str, Any], quarantined
         "date": content["date"] or "unknown",
     }
     index = RowIndex()
-    index.add(("video",), [key])
     index.add(("video", "frame"), [(key, frame) for frame in found.labels.images["frame"]])
     if content["reviewer"]:
         index.add(("reviewer",), [content["reviewer"]])

@@ -6,6 +6,7 @@ clock is used for (``events``).
 
 import json
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -29,6 +30,12 @@ class VideoSettings(BaseModel):
         le=9,
         description="the half that the video shows, for files whose events count anew in each half; events of other "
         "halves are set aside",
+    )
+
+    teacher: Literal["rfdetr", "background", "none"] | None = Field(
+        default=None,
+        description="who makes the pseudo-labels of this video, whatever is asked for others: background differencing "
+        "needs a camera that stands",
     )
 
     def text(self) -> str:

@@ -17,6 +17,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sport_assets.detection.errors import BadInputError, BadVideoError
 from sport_assets.detection.events import read_events
@@ -131,10 +132,12 @@ def add_videos(
     events: Path | None = None,
     half_offset_s: float | None = None,
     half: int | None = None,
+    teacher: str | None = None,
 ) -> list[Added]:
     """Link videos, and of a single one its events, into the data folder. All of them, or none where one is refused.
 
-    What is there already and is the same is left as it is. ``half_offset_s`` and ``half``: see ``VideoSettings``.
+    What is there already and is the same is left as it is. ``half_offset_s``, ``half`` and ``teacher``: see
+    ``VideoSettings``.
     Raises ``BadVideoError`` for a file that cannot be a video or whose key is taken, ``BadEventsError`` for events that
     cannot be read, ``BadInputError`` for settings that contradict those that are there.
     """
@@ -158,8 +161,9 @@ def add_videos(
                 )
         if key not in there:
             links[link] = file.absolute()
-        if half_offset_s is not None or half is not None:
-            texts |= _new_settings(data / settings_file(key), half_offset_s, half)
+        given = {"half_offset_s": half_offset_s, "half": half, "teacher": teacher}
+        if any(value is not None for value in given.values()):
+            texts |= _new_settings(data / settings_file(key), given)
     if events is not None:
         read_events(events)
         link = data / events_file(next(iter(keys)))
@@ -219,13 +223,13 @@ def _new_keys(files: Iterable[Path]) -> Mapping[str, Path]:
     return found
 
 
-def _new_settings(path: Path, half_offset_s: float | None, half: int | None) -> dict[Path, str]:
+def _new_settings(path: Path, given: Mapping[str, Any]) -> dict[Path, str]:
     """The settings file to write, if it is not there with that content."""
-    values = {"half_offset_s": half_offset_s, "half": half}
     try:
-        wanted = VideoSettings(**{name: value for name, value in values.items() if value is not None})
+        wanted = VideoSettings(**{name: value for name, value in given.items() if value is not None})
     except ValueError as error:
-        raise BadInputError(f"half_offset_s {half_offset_s}, half {half}: not settings of a video ({error})") from error
+        said = ", ".join(f"{name} {value}" for name, value in given.items())
+        raise BadInputError(f"{said}: not settings of a video ({error})") from error
     if not path.exists():
         return {path: wanted.text()}
     if read_settings(path) != wanted:

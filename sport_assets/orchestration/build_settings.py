@@ -11,6 +11,7 @@ from typing import Any
 import dagster as dg
 from pydantic import TypeAdapter, ValidationError
 
+from sport_assets.lineage.errors import LineageError
 from sport_assets.lineage.record import Lineage
 from sport_assets.orchestration.assets import DECLARATIONS
 from sport_assets.training.errors import TrainingError
@@ -27,6 +28,8 @@ class Settings:
     def __init__(self, texts: Iterable[str]) -> None:
         self._parsed = [_parse(text) for text in texts]
         self._configs: dict[str, dict[str, Any]] = {}
+        # of assets with a preset: partitions, and what of the preset was set
+        self._given_presets: dict[str, tuple[list[str], list[str]]] = {}
 
     def spread(self, keys: Sequence[str], partition: str | None) -> None:
         """Give each setting to the assets whose configuration has it. Raises ``BuildError`` for one that none has."""
@@ -40,6 +43,7 @@ class Settings:
                     f"--set {name}: no asset of this build has a setting {name!r}. Settings: {', '.join(known)}; "
                     "those of a preset go by section and name, as training.max_epochs"
                 )
+        self._check_presets()
 
     def _give(self, key: str, partition: str | None, name: str, value: Any, text: str) -> bool:
         """Set one field of an asset's configuration, or one of its preset's settings; False when it has none such."""
@@ -59,12 +63,19 @@ class Settings:
             return False
         overrides = config.setdefault("overrides", {})
         overrides[found[0]] = value
-        for one in partitions:
-            try:
-                declared.preset(one, overrides)
-            except (ValueError, TrainingError) as error:
-                raise BuildError(f"--set {name}={value}: {key}:{one}: {error}") from error
+        self._given_presets.setdefault(key, (partitions, []))[1].append(f"{name}={value}")
         return True
+
+    def _check_presets(self) -> None:
+        """Refuse what a preset refuses, when all is set: two settings may only fit together. Raises ``BuildError``."""
+        for key, (partitions, texts) in self._given_presets.items():
+            preset, overrides = DECLARATIONS[key].preset, self._configs[key]["overrides"]
+            assert preset is not None
+            for one in partitions:
+                try:
+                    preset(one, overrides)
+                except (ValueError, TrainingError, LineageError) as error:
+                    raise BuildError(f"--set {', '.join(texts)}: {key}:{one}: {error}") from error
 
     def check(self, keys: Sequence[str], lineage: Lineage) -> None:
         """Raises ``BuildError`` for a value that its field refuses, ``LineageError`` for a version that is not here."""

@@ -319,7 +319,7 @@ def resolve_preset(
         raise BadSpecError(f"the preset {path_yaml} must be a mapping of sections")
     known = _leaves(preset)
     for section, model in models.items():
-        known |= {f"{section}.{name}" for name in model.model_fields}
+        known |= {f"{section}.{name}" for name in model.model_fields} | _nested_names(model, f"{section}.")
     for name, value in _parsed(overrides).items():
         if name not in known:
             raise BadSpecError(f"unknown setting {name!r}; known settings: {', '.join(sorted(known))}")
@@ -334,6 +334,17 @@ def resolve_preset(
         except pydantic.ValidationError as error:
             raise BadSpecError(f"section {section!r} of {path_yaml} with its overrides:\n{describe(error)}") from error
     return preset
+
+
+def _nested_names(model: type[pydantic.BaseModel], prefix: str) -> set[str]:
+    """Dotted names of the fields of models within a section's model."""
+    names: set[str] = set()
+    for name, field in model.model_fields.items():
+        inner = field.annotation
+        if isinstance(inner, type) and issubclass(inner, pydantic.BaseModel):
+            names |= {f"{prefix}{name}.{each}" for each in inner.model_fields}
+            names |= _nested_names(inner, f"{prefix}{name}.")
+    return names
 
 
 def _leaves(content: Mapping[str, Any], prefix: str = "") -> set[str]:
