@@ -61,6 +61,8 @@ def _schemas(metadata: Mapping[str, Any]) -> dict[str, dg.TableSchema]:
 
 
 def _partitions(definition: dg.PartitionsDefinition[str] | None) -> list[str]:
+    if isinstance(definition, dg.DynamicPartitionsDefinition):
+        return [f"dynamic: {definition.name}"]
     keys = list(definition.get_partition_keys()) if definition is not None else []
     return keys if len(keys) <= 4 else [*keys[:2], f"… {len(keys)} in all", keys[-1]]
 

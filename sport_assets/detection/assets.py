@@ -345,7 +345,7 @@ def coco_dataset(
             [(kind, made.ref.partition or LINE, made.folder, images) for kind, made, images in found],
             record.folder,
             settings=config.model_dump(exclude={"use_pseudo_labels"}),
-            teacher_videos=_teacher_videos(record, [made for kind, made, _ in found if kind == "pseudo"]),
+            teacher_videos=_teacher_videos(record, [made for _, made, _ in found]),
         )
         return _published(record, report, report.facts["images"])
 
@@ -368,7 +368,10 @@ def _sources(record: AssetRecord, config: DatasetConfig) -> list[tuple[str, Inpu
 
 
 def _teacher_videos(record: AssetRecord, labels: Sequence[Input]) -> list[str]:
-    """Videos that a teacher of these labels learned from: nothing may be evaluated on them."""
+    """Videos that a teacher of these labels learned from: nothing may be evaluated on them.
+
+    Reviewed labels count as well: a person began with what the teacher saw.
+    """
     behind = [made.ref.record for made in labels]
     return sorted(video for (video,) in learned_from(record.inner.lineage, behind, [VIDEO]))
 

@@ -81,8 +81,9 @@ def split_sides(
     _known(groups, settings)
     units = _units(groups, same_footage)
     forced: dict[str, str] = {}
+    taught = sorted(set(teacher_videos) & set(groups))
     for side, names in (
-        ("train", sorted(set(teacher_videos) & set(groups))),
+        ("train", taught),
         ("valid", settings.valid_videos),
         ("test", settings.test_videos),
     ):
@@ -107,8 +108,10 @@ def split_sides(
     if len(free) < len(wanted):
         raise SplitError(
             f"{len(free)} video(s) to choose from ({', '.join(free[:5]) or 'none'}) for {len(wanted)} side(s) "
-            f"({', '.join(wanted)}): a video is on one side as a whole. Register more videos, say of which clip images "
-            "are (clip_from in the data set's dataset.json), or name videos by side."
+            f"({', '.join(wanted)}): a video is on one side as a whole"
+            + (f", and a teacher was trained on {', '.join(taught)}, which can only train" if taught else "")
+            + ". Register more videos, say of which clip images are (clip_from in the data set's dataset.json), or "
+            "name videos by side."
         )
     chosen = min(
         (_fill(forced, free, totals, shares, trial) for trial in range(_TRIALS)),

@@ -71,8 +71,14 @@ class VideoScan:
 
 
 def facts(path: Path) -> dict[str, Any]:
-    """A video's facts, JSON-able. Raises ``BadVideoError`` as ``scan`` does."""
-    return asdict(probe(path))
+    """The facts of a video in the folder of videos, JSON-able.
+
+    Raises ``BadVideoError`` as ``scan`` does, which also says how to go on with the others.
+    """
+    try:
+        return asdict(probe(path))
+    except BadVideoError as error:
+        raise BadVideoError(f"{error} To go on without it, take it out of the folder.") from error
 
 
 def probe(path: Path) -> VideoFacts:
