@@ -99,8 +99,8 @@ def _data(report: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
     judged = ", ".join(f"{count:,} {source}" for source, count in report["split"]["test_images_by_source"].items())
     return f"""## Data
 
-{counts} (test: {judged}); whole videos on each side, so that no footage is on two. Labels are what persons reviewed, else what they
-labelled, else a teacher's pseudo-labels. What the weights were trained on:
+{counts} (test: {judged}); whole videos on each side, so that no footage is on two. Labels are what persons reviewed,
+else what they labelled, else a teacher's pseudo-labels. What the weights were trained on:
 
 {data_table(facts)}"""
 

@@ -97,8 +97,8 @@ def merge(sources: Sequence[Source]) -> Merged:
         boxes.append(inside.filter(pl.col("image").is_in(list(kept))).with_columns(place=pl.lit(place)))
     if not rows:
         raise BadLabelsError(
-            "no labels: add a video (sport-assets add-video FILE), put a labelled data set into detection/labelled/, or "
-            "make some (sport-assets sample-data detection)"
+            "no labels: add a video (sport-assets add-video FILE), put a labelled data set into detection/labelled/, "
+            "or make some (sport-assets sample-data detection)"
         )
     rows.sort(key=lambda row: (row["video"], row["frame"] is None, row["frame"] or 0, row["file_name"], row["sha256"]))
     numbers = pl.DataFrame(
