@@ -32,13 +32,13 @@ def add_video(
     as_json: JSON = False,
 ) -> None:
     """Register videos: each becomes a partition. They are linked, not copied; the same one again changes nothing."""
-    from sport_assets.detection.videos import add_videos
+    from sport_assets.detection.videos import PARTITIONS, add_videos
     from sport_assets.orchestration.partitions import tell_dagster
 
     with clear_errors():
         home = Home.from_environment()
         added = add_videos(home.data, files, events, half_offset, half, teacher)
-        tell_dagster(home, "detection_videos", [each.key for each in added])
+        tell_dagster(home, PARTITIONS, [each.key for each in added])
         if as_json:
             print_json([asdict(each) for each in added])
             return

@@ -17,6 +17,7 @@ from sport_assets.detection import labelled_frames as labelled
 from sport_assets.detection import pseudo_labels as pseudo
 from sport_assets.detection import review_queue as queue
 from sport_assets.detection import reviewed_labels as reviews
+from sport_assets.detection.errors import BadInputError
 from sport_assets.detection.frame_choice import FrameSettings
 from sport_assets.detection.schemas import EVENTS, FRAMES
 from sport_assets.detection.slicing import Slicing
@@ -188,14 +189,15 @@ def pseudo_labels(
 ) -> dg.MaterializeResult:
     with lineage.record(context, config) as record:
         files = record.read("detection/raw_video").raw_files()
+        teacher = videos.settings_of(files).teacher or config.teacher
         report = pseudo.write_pseudo_labels(
             record.read("detection/frames").folder,
             videos.video_of(files),
             context.partition_key,
             record.folder,
             TeacherSettings(
-                teacher=videos.settings_of(files).teacher or config.teacher,
-                weights=_teacher_weights(record, config),
+                teacher=teacher,
+                weights=_teacher_weights(record, config, teacher),
                 threshold=config.threshold,
                 slicing=Slicing(config.slice_size, config.slice_overlap, config.slice_batch),
             ),
@@ -204,13 +206,21 @@ def pseudo_labels(
         return _published(record, report, report.facts["players"] + report.facts["balls"])
 
 
-def _teacher_weights(record: AssetRecord, config: PseudoLabelsConfig) -> Path | None:
-    """The teacher's weights: a model of this line, which becomes an ancestor, or a raw file, known by digest."""
+def _teacher_weights(record: AssetRecord, config: PseudoLabelsConfig, teacher: str) -> Path | None:
+    """The teacher's weights: a model of this line, which becomes an ancestor, or a raw file, known by digest.
+
+    Raises ``BadInputError`` for weights that would reach nothing.
+    """
+    given = [name for name in ("teacher_model", "weights") if getattr(config, name) is not None]
+    if config.teacher != "rfdetr" and given:
+        raise BadInputError(f"{given[0]} is set, and teacher={config.teacher} takes no weights: set teacher=rfdetr")
+    if len(given) > 1:
+        raise BadInputError("teacher_model and weights are both set: a teacher has one or the other")
+    if teacher != "rfdetr" or not given:
+        return None
     if config.teacher_model is not None:
         return record.inner.read_version("detection/exported_model", config.teacher_model).folder
-    if config.weights is None:
-        return None
-    [file] = record.register_raw([config.weights], listed=False)
+    [file] = record.register_raw([str(config.weights)], listed=False)
     return _data() / file.path
 
 
@@ -351,20 +361,28 @@ def coco_dataset(
 
 
 def _sources(record: AssetRecord, config: DatasetConfig) -> list[tuple[str, Input, Path]]:
-    """What labels there are: their kind, their input, and the folder that their file names are relative to."""
+    """What labels there are: their kind, their input, and the folder that their file names are relative to.
+
+    What is left out is read all the same, since the data set depends on it being left out.
+    """
+    lineage, data = record.inner.lineage, _data()
     gone = {row[VIDEO] for row in record.withdrawn_rows((VIDEO,))}
-    keys = [key for key in without_withdrawn(record.inner.lineage, "detection/frames", _keys()) if key not in gone]
+    there = [key for key in _keys() if all((data / file).is_file() for file in _video_files(key))]
     found: list[tuple[str, Input, Path]] = []
-    for key in keys:
+    for key in without_withdrawn(lineage, "detection/frames", there):
         images = record.read("detection/frames", key).folder
         kinds = [("reviewed", "reviewed_labels")] if _review_files(key) else []
-        kinds += [("pseudo", "pseudo_labels")] if config.use_pseudo_labels else []
-        found += [(kind, record.read(f"detection/{name}", key), images) for kind, name in kinds]
+        for kind, name in [*kinds, ("pseudo", "pseudo_labels")]:
+            if without_withdrawn(lineage, f"detection/{name}", [key]):
+                made = record.read(f"detection/{name}", key)
+                # where no teacher looked, a frame without boxes says nothing
+                pseudo_wanted = config.use_pseudo_labels and pseudo.was_taught(made.materialization.facts)
+                if key not in gone and (kind == "reviewed" or pseudo_wanted):
+                    found.append((kind, made, images))
     if _labelled_files(None):
         made = record.read("detection/labelled_frames", None)
         found.append(("labelled", made, made.folder))
-    # where no teacher looked, a frame without boxes says nothing
-    return [each for each in found if each[0] != "pseudo" or pseudo.was_taught(each[1].materialization.facts)]
+    return found
 
 
 def _teacher_videos(record: AssetRecord, labels: Sequence[Input]) -> list[str]:

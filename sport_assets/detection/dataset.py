@@ -58,10 +58,8 @@ def write_from_folders(
     """
     split = {name: value for name, value in settings.items() if name not in ("layout", "least_score")}
     lists = {name: tuple(value) for name, value in split.items() if isinstance(value, list)}
-    read = [
-        Source(kind, name, _believed(read_coco(folder / ANNOTATIONS_FILE), settings["least_score"]), images)
-        for kind, name, folder, images in sources
-    ]
+    read = [Source(kind, name, read_coco(folder / ANNOTATIONS_FILE), images) for kind, name, folder, images in sources]
+    read = [_believed(source, settings["least_score"]) if source.kind == "pseudo" else source for source in read]
     return write_dataset(
         read,
         out,
@@ -71,9 +69,10 @@ def write_from_folders(
     )
 
 
-def _believed(labels: Labels, least_score: float) -> Labels:
-    """Labels without those of a lower score; what a person drew has none."""
-    return replace(labels, boxes=labels.boxes.filter(pl.col("score").is_null() | (pl.col("score") >= least_score)))
+def _believed(source: Source, least_score: float) -> Source:
+    """The source without labels of a lower score."""
+    boxes = source.labels.boxes.filter(pl.col("score").is_null() | (pl.col("score") >= least_score))
+    return replace(source, labels=replace(source.labels, boxes=boxes))
 
 
 def write_dataset(

@@ -164,12 +164,14 @@ def _known(groups: Mapping[str, Group], settings: SplitSettings) -> None:
 
 def _units(groups: Mapping[str, Group], same_footage: Sequence[Collection[str]]) -> dict[tuple[str, ...], str]:
     """Videos that go together, each set sorted, and its name: that of its first video."""
-    together = {video: {video} for video in groups}
+    # also of those whose images all stand under another name, and which tie others together all the same
+    together = {video: {video} for video in {*groups, *(video for videos in same_footage for video in videos)}}
     for videos in same_footage:
         joined = set().union(*(together[video] for video in videos))
         for video in joined:
             together[video] = joined
-    return {tuple(sorted(videos)): min(videos) for videos in together.values()}
+    there = [sorted(video for video in videos if video in groups) for videos in together.values()]
+    return {tuple(videos): videos[0] for videos in there if videos}
 
 
 def _fill(

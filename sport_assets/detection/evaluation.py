@@ -120,11 +120,10 @@ def evaluate(
 
 
 class TorchDetector:
-    """A trained module as a detector of images, on a GPU where there is one."""
+    """A trained module as a detector of images, on the processor: its record says so, and figures stay the same."""
 
     def __init__(self, module: DetectorModule) -> None:
-        self._device = "cuda" if torch.cuda.is_available() else "cpu"
-        self._module = module.to(self._device).eval()
+        self._module = module.eval()
 
     def __call__(self, images: list[Image]) -> list[Detections]:
         """Detections in each image, all in one batch."""
@@ -133,7 +132,7 @@ class TorchDetector:
         module = self._module
         batch = np.stack([network_input(image, module.resolution) for image in images])
         with torch.inference_mode():
-            boxes, logits = module(torch.from_numpy(batch).to(self._device))
+            boxes, logits = module(torch.from_numpy(batch))
         return [
             detections(
                 its_boxes,
@@ -143,9 +142,7 @@ class TorchDetector:
                 list(module.categories),
                 keep=module.settings.keep,
             )
-            for image, its_boxes, its_logits in zip(
-                images, boxes.float().cpu().numpy(), logits.float().cpu().numpy(), strict=True
-            )
+            for image, its_boxes, its_logits in zip(images, boxes.numpy(), logits.numpy(), strict=True)
         ]
 
     def side(self, side: Side, slicing: Slicing | None = None) -> pl.DataFrame:

@@ -22,7 +22,9 @@ from sport_assets.detection.network_input import network_input
 from sport_assets.detection.onnx_detector import INPUT, OUTPUTS, Shipped
 from sport_assets.detection.samples import Side
 from sport_assets.lineage.checks import CheckResult
+from sport_assets.lineage.digest import sha256_file
 from sport_assets.lineage.models import MODEL_FILE
+from sport_assets.training.checkpoints import WEIGHTS
 from sport_assets.training.export import export_onnx, growing_batches, parity, parity_check
 from sport_assets.training.names import EVALUATION_FILE
 
@@ -78,7 +80,14 @@ def export(
     example = {INPUT: torch.zeros(2, 3, module.resolution, module.resolution)}
     axes = {INPUT: {0: "batch"}}
     exported = _Exported(module).eval()
-    export_onnx(exported, example, list(OUTPUTS), axes, out / MODEL_FILE, shipped.to_metadata(parameters))
+    export_onnx(
+        exported,
+        example,
+        list(OUTPUTS),
+        axes,
+        out / MODEL_FILE,
+        shipped.to_metadata(parameters, sha256_file(checkpoint / WEIGHTS)),
+    )
     report = parity(_Trained(module).eval(), out / MODEL_FILE, _batches(side, module.resolution))
     facts = {
         "parity_max_abs_error": report.max_abs_error,

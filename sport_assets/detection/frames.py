@@ -31,7 +31,6 @@ from sport_assets.detection.schemas import FRAMES
 from sport_assets.detection.step_report import StepReport
 from sport_assets.detection.video_probe import VideoScan, opened, scan
 from sport_assets.lineage.digest import sha256_bytes
-from sport_assets.lineage.row_index import RowIndex
 
 FRAMES_FILE, IMAGES_FOLDER = "frames.parquet", "images"
 LOST_SHARE = 0.01
@@ -105,8 +104,6 @@ def extract_frames(
         shutil.rmtree(images)
         (out / FRAMES_FILE).unlink(missing_ok=True)
         raise
-    index = RowIndex()
-    index.add(("video", "frame"), [(key, frame) for frame in table["frame"]])
     facts: dict[str, Any] = {
         "frames": len(table),
         "chosen": len(choice.frames),
@@ -117,7 +114,7 @@ def extract_frames(
         "settings": settings.model_dump(),
         "video": asdict(scanned.facts),
     }
-    return StepReport(frame_checks(choice, len(table)), facts, identifiers=index)
+    return StepReport(frame_checks(choice, len(table)), facts)
 
 
 def decode(

@@ -28,7 +28,7 @@ _BATCH = 8
 
 def add_int8(model: Path, side: Side, out: Path) -> dict[str, Any]:
     """Quantise ``model`` (ONNX) and keep it as model_int8.onnx in ``out`` if the ball's average precision on ``side``
-    falls by at most ``MOST_LOST``. Returns what was measured, whether it was kept or not."""
+    falls by at most ``MOST_LOST``; without a ball there it is not kept. Returns what was measured in either case."""
     import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
@@ -40,7 +40,7 @@ def add_int8(model: Path, side: Side, out: Path) -> dict[str, Any]:
         small.metadata_props.extend(onnx.load(str(model)).metadata_props)
         draft.write_bytes(small.SerializeToString(deterministic=True))
         before, after = _ball_precision(model, side), _ball_precision(draft, side)
-        accepted = before is None or after is None or before - after <= MOST_LOST
+        accepted = before is not None and after is not None and before - after <= MOST_LOST
         content = draft.read_bytes()
     finally:
         draft.unlink(missing_ok=True)

@@ -179,7 +179,7 @@ def parse_xml(data: bytes, file: str) -> ElementTree.Element:
         root: ElementTree.Element = parser.close()
     except BadLabelsError as error:
         raise BadLabelsError(f"{file}: {error}") from None
-    except ElementTree.ParseError as error:
+    except (ElementTree.ParseError, ValueError, LookupError) as error:  # the latter for encodings
         raise BadLabelsError(f"{file}: broken XML ({error}). Export the labels again.") from error
     return root
 

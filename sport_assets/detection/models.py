@@ -123,13 +123,11 @@ class DetectorModule(pl.LightningModule):
         names = canonical_json({str(number): name for number, name in self.categories.items()})
         self.register_buffer("category_names", torch.frombuffer(bytearray(names.encode()), dtype=torch.uint8))
         self.criterion = build_criterion(settings, self.config)
-        self.encoder_frozen = False
         self.truth: Labels | None = None
         self._found: dict[int, Detections] = {}
 
     def freeze_encoder(self) -> None:
         """Keep the backbone's encoder as it is: only what stands on it learns."""
-        self.encoder_frozen = True
         for parameter in self.encoder.parameters():
             parameter.requires_grad_(False)
 
@@ -242,6 +240,11 @@ def _job(spec: TrainingSpec) -> tuple[TrainingJob, DetectorModule]:
     for name, side in (("train", train), ("valid", valid)):
         _can_be_learned_from(name, side)
     module = DetectorModule(model, train.labels.categories)
+    if not train.balls_seen(module.resolution):
+        raise BadSpecError(
+            f"no ball of the training side is a pixel wide when its image is squashed to {module.resolution} px: raise "
+            "model.resolution, or take smaller pictures"
+        )
     module.truth = valid.labels
     index = RowIndex()
     for name, side in (("train", train), ("valid", valid)):

@@ -49,8 +49,8 @@ class Shipped:
     keep: int
     thresholds: Mapping[int, float]
 
-    def to_metadata(self, parameters: int) -> dict[str, str]:
-        """As entries of an ONNX file's metadata."""
+    def to_metadata(self, parameters: int, weights_sha256: str) -> dict[str, str]:
+        """As entries of an ONNX file's metadata; with the digest of the checkpoint's weights."""
         content = {
             "line": LINE,
             "layout": dict(LAYOUT),
@@ -60,6 +60,7 @@ class Shipped:
             "inputs": [INPUT],
             "outputs": list(OUTPUTS),
             "parameters": parameters,
+            "weights_sha256": weights_sha256,
         }
         return {METADATA_KEY: canonical_json(content)}
 

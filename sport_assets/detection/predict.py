@@ -89,6 +89,7 @@ def predict(
     categories = detector.categories
     results: list[dict[str, Any]] = []
     counts = dict.fromkeys(categories.values(), 0)
+    number = 0
     drawn = None if video is None else AnnotatedVideo(video, rate, categories, detector.thresholds)
     try:
         for number, (picture, found) in enumerate(_detected(detector, pictures, slicing), start=1):
@@ -105,7 +106,7 @@ def predict(
     finally:
         if drawn is not None:
             drawn.close()
-    return PredictionReport(total, counts, detector.counts["background"], detector.counts["degenerate"])
+    return PredictionReport(number, counts, detector.counts["background"], detector.counts["degenerate"])
 
 
 def _detected(

@@ -33,7 +33,7 @@ def load_pretrained(module: DetectorModule, name: str) -> None:
         except Exception as error:
             raise BadWeightsError(
                 f"{path}: these weights are not of this network ({_first_line(error)}). Set model.size, "
-                "model.resolution and model.queries as they were, or begin from rfdetr's weights"
+                "model.resolution, model.queries and the categories as they were, or begin from rfdetr's weights"
             ) from error
         return
     try:
@@ -56,4 +56,7 @@ def load_pretrained(module: DetectorModule, name: str) -> None:
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+    """The first line that says what is wrong: torch's own first line is a heading."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    lines = [line for line in lines if not line.startswith("Error(s) in loading state_dict")] or lines
+    return lines[0] if lines else type(error).__name__

@@ -19,7 +19,6 @@ from sport_assets.detection.step_report import StepReport
 from sport_assets.detection.teachers import KeptFrames, Taught, Teacher, TeacherSettings, make_teacher
 from sport_assets.detection.teaching_checks import PSEUDO_LABELS
 from sport_assets.lineage.checks import CheckResult
-from sport_assets.lineage.row_index import RowIndex
 
 LABELS_FILE, TEACHER_FILE, LOOKS_FILE, SHEET_FILE = (
     "annotations.json",
@@ -186,9 +185,7 @@ def _report(labels: Labels, key: str, teacher: Teacher, identity: Mapping[str, A
         "teacher": dict(identity),
         **({"noticed": dict(teacher.facts)} if teacher.facts else {}),
     }
-    index = RowIndex()
-    index.add(("video", "frame"), [(key, frame) for frame in labels.images["frame"]])
-    return StepReport(tuple(results), facts, identifiers=index)
+    return StepReport(tuple(results), facts)
 
 
 def _check(name: str, passed: bool, failed: int, checked: int) -> CheckResult:

@@ -24,7 +24,6 @@ from sport_assets.detection.pseudo_labels import LABELS_FILE, LOOKS_FILE, read_f
 from sport_assets.detection.step_report import StepReport
 from sport_assets.detection.teaching_checks import REVIEW_QUEUE
 from sport_assets.lineage.checks import CheckResult
-from sport_assets.lineage.row_index import RowIndex
 
 QUEUE_FILE, PACKAGE_FILE = "queue.parquet", "cvat.zip"
 UNSURE_FROM, UNSURE_TO = 0.1, 0.4
@@ -295,6 +294,4 @@ def _report(
         "queued_with_doubt": int((queue["doubtful"] > 0).sum()),
         "queued_without_detection": empty,
     }
-    index = RowIndex()
-    index.add(("video", "frame"), [(key, frame) for frame in queue["frame"]])
-    return StepReport(tuple(results), facts, identifiers=index)
+    return StepReport(tuple(results), facts)

@@ -5,6 +5,7 @@ reviewed, the formats themselves (``cvat``, ``coco``).
 """
 
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -21,6 +22,7 @@ from sport_assets.detection.label_formats import coco_entries
 REVIEWS_FOLDER = "detection/reviewed"
 LAYOUT = f"{REVIEWS_FOLDER}/<video>.zip, .xml or .json: what CVAT exports, or COCO"
 _EXTENSIONS = (".zip", ".xml", ".json")
+_UNPACKING = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, NotImplementedError)
 
 
 def review_files(data: Path, key: str) -> list[str]:
@@ -108,7 +110,7 @@ def _content(path: Path) -> tuple[bytes, str]:
                     f"{path.name}: {len(names)} files of labels in it ({', '.join(names[:5]) or 'none'}); one is wanted"
                 )
             return package.read(names[0]), names[0]
-    except (zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:  # damaged, encrypted, or packed otherwise
+    except _UNPACKING as error:  # damaged, encrypted, or packed otherwise
         raise BadLabelsError(f"{path.name}: cannot be unpacked ({error}). Export it again.") from error
 
 

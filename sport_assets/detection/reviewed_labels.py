@@ -20,7 +20,6 @@ from sport_assets.detection.step_report import StepReport
 from sport_assets.detection.teaching_checks import REVIEWED_LABELS
 from sport_assets.lineage.checks import SAMPLE_ROWS, CheckResult
 from sport_assets.lineage.quarantine import QUARANTINE_SCHEMA, write_quarantine
-from sport_assets.lineage.row_index import RowIndex
 
 if TYPE_CHECKING:
     from sport_assets.detection.reviewed import Reviewed
@@ -116,11 +115,7 @@ def _report(found: "Reviewed", key: str, content: Mapping[str, Any], quarantined
         "reviewer": content["reviewer"] or "unknown",
         "date": content["date"] or "unknown",
     }
-    index = RowIndex()
-    index.add(("video", "frame"), [(key, frame) for frame in found.labels.images["frame"]])
-    if content["reviewer"]:
-        index.add(("reviewer",), [content["reviewer"]])
-    return StepReport(tuple(results), facts, quarantined, index)
+    return StepReport(tuple(results), facts, quarantined)
 
 
 def _check(name: str, rules: Mapping[str, int], checked: int, sample: Sequence[Mapping[str, Any]] = ()) -> CheckResult:

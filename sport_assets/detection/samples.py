@@ -12,11 +12,12 @@ from typing import TypeVar
 
 import cv2
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from sport_assets.detection.augmentation.geometry import square_sizes, to_network
 from sport_assets.detection.augmentation.pipeline import Augmentation
-from sport_assets.detection.augmentation.sample import Sample
+from sport_assets.detection.augmentation.sample import MIN_SIDE_PX, Sample
 from sport_assets.detection.augmentation.settings import AugmentationSettings
 from sport_assets.detection.categories import BALL
 from sport_assets.detection.coco import Labels, read_coco
@@ -38,7 +39,8 @@ class Side:
         self.labels: Labels = read_coco(self.folder / ANNOTATIONS)
         self._files: list[str] = self.labels.images["file_name"].to_list()
         ids = self.labels.images["image"].to_list()
-        boxes = self.labels.boxes.sort("image", "box")
+        # a crowd is no object to learn
+        boxes = self.labels.boxes.filter(~pl.col("crowd")).sort("image", "box")
         rectangles = corners(boxes)
         owners, categories = boxes["image"].to_numpy(), boxes["category"].to_numpy()
         first = np.searchsorted(owners, ids, "left")
@@ -50,9 +52,12 @@ class Side:
         return len(self._files)
 
     def image(self, number: int) -> NDArray[np.uint8]:
-        """The pixels, BGR. Raises BadLabelsError where the file cannot be read."""
+        """The pixels as they are stored, BGR: boxes do not know how a viewer would turn them.
+
+        Raises BadLabelsError where the file cannot be read.
+        """
         path = self.folder / self._files[number]
-        image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+        image = cv2.imread(str(path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
         if image is None:
             raise BadLabelsError(f"{path}: not there, or no image; make detection/coco_dataset again")
         return image.astype(np.uint8, copy=False)
@@ -64,6 +69,14 @@ class Side:
     def has_ball(self) -> NDArray[np.bool_]:
         """Of each image."""
         return np.array([bool((categories == BALL).any()) for categories in self._categories])
+
+    def balls_seen(self, resolution: int) -> int:
+        """Balls that are at least a pixel wide and high when the images are squashed to that side."""
+        sizes = self.labels.images.select("image", image_width="width", image_height="height")
+        balls = self.labels.boxes.filter((pl.col("category") == BALL) & ~pl.col("crowd")).join(sizes, on="image")
+        across = pl.col("width") * resolution / pl.col("image_width")
+        down = pl.col("height") * resolution / pl.col("image_height")
+        return len(balls.filter((across >= MIN_SIDE_PX) & (down >= MIN_SIDE_PX)))
 
     def weights(self, ball_weight: float) -> NDArray[np.float64]:
         """How often each image is drawn, relative to the others: ``ball_weight`` with a ball, 1 without."""
@@ -102,7 +115,7 @@ class TrainingImages:
     def batch(self, indices: NDArray[np.int64]) -> Batch:
         """Network inputs and targets of the samples, all of one size, which varies from batch to batch.
 
-        ``augmented_balls`` float32 [B, 2]: balls that augmentation lost in each image, and that it added.
+        ``augmented_balls`` float32 [B, 2]: balls that augmentation and resizing lost in each image, and those added.
         """
         size = self._sizes[0]
         if len(self._sizes) > 1:
@@ -111,8 +124,12 @@ class TrainingImages:
 
         def one(number: int) -> tuple[Sample, NDArray[np.float32]]:
             varied, counts = self._augmentation(number, self._epoch, self._seed)
-            balls = [sum(getattr(tally, what) for tally in counts.values()) for what in ("balls_lost", "balls_added")]
-            return to_network(varied, size), np.asarray(balls, np.float32)
+            lost, added = (
+                sum(getattr(tally, what) for tally in counts.values()) for what in ("balls_lost", "balls_added")
+            )
+            seen = to_network(varied, size)
+            lost += len(varied.balls) - len(seen.balls)  # under a pixel
+            return seen, np.array([lost, added], np.float32)
 
         made = _threads(self._data.workers, one, indices)
         batch = collate([sample for sample, _ in made], size, self._labels)

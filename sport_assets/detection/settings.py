@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from sport_assets.detection.augmentation.settings import AugmentationSettings
 from sport_assets.detection.errors import BadWeightsError
 from sport_assets.lineage.digest import sha256_file
+from sport_assets.lineage.home import Home
 from sport_assets.training.errors import BadSpecError
 from sport_assets.training.spec import TrainerSettings, describe, resolve_preset
 
@@ -24,6 +25,7 @@ PRESETS = ("sanity", "production", "local")
 HEAD_PHASE, WHOLE_PHASE = "phase_1", "phase_2"
 PHASES = (HEAD_PHASE, WHOLE_PHASE)
 
+WEIGHTS_FOLDER = "detection/weights"
 ENCODER_LAYERS = 12
 """Of DINOv2 small."""
 PATCH_PX = 32
@@ -60,8 +62,8 @@ class ModelSettings(BaseModel):
     decoder_layers: int | None = Field(None, ge=1, le=6, description="null: the size's own number")
     pretrained: str | None = Field(
         None,
-        description="file of weights (rfdetr's .pth, or weights.safetensors of a checkpoint of this line), as a path "
-        "or as a name in the folder RF_HOME; null: random weights",
+        description="file of weights (rfdetr's .pth, or weights.safetensors of a checkpoint of this line), by its name "
+        "in detection/weights/ of the raw files or in the folder RF_HOME; null: random weights",
     )
     pretrained_sha256: str | None = Field(None, description="of that file; filled in, and compared where it is given")
     loss: Literal["ia_bce", "focal", "varifocal"] = Field(
@@ -157,13 +159,18 @@ def _pretrained(model: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def weights_path(name: str) -> Path:
-    """Where a file of weights lies: at that path, or below the folder that RF_HOME names.
+    """Where a file of weights lies: in the folder for them below the raw files, or in the one that RF_HOME names.
 
     Raises BadWeightsError where it is in neither place; nothing is downloaded.
     """
-    places = [Path(name).expanduser()]
+    if Path(name).is_absolute():
+        raise BadWeightsError(
+            f"model.pretrained={name}: a place on this machine would become part of the model. Put the file into "
+            f"{WEIGHTS_FOLDER}/ of the raw files, or set RF_HOME to its folder, and give its name"
+        )
+    places = [Home.from_environment().data / WEIGHTS_FOLDER / name]
     home = os.environ.get("RF_HOME")
-    if home is not None and not places[0].is_absolute():
+    if home is not None:
         places.append(Path(home).expanduser() / name)
     for place in places:
         if place.is_file():

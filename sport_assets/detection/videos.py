@@ -108,24 +108,6 @@ def _in_videos(file: RawFile) -> bool:
     return file.path.startswith(f"{VIDEOS_FOLDER}/")
 
 
-def is_settled(path: Path, now: float, quiet_s: float = QUIET_S) -> bool:
-    """Whether a file was not written to for a while, so that it is not still being copied.
-
-    ``now``: seconds since the epoch. A link is judged by its file; one that leads nowhere has nothing to wait for, and
-    reading it says so. A time in the far future (another clock) does not hold a file back for ever.
-    """
-    try:
-        written = path.stat().st_mtime
-    except OSError:
-        return True
-    return abs(now - written) >= quiet_s
-
-
-def settled_keys(data: Path, now: float, quiet_s: float = QUIET_S) -> list[str]:
-    """The keys of the videos of which no file is still being copied, sorted."""
-    return [key for key in video_keys(data) if all(is_settled(data / f, now, quiet_s) for f in video_files(data, key))]
-
-
 def add_videos(
     data: Path,
     files: Sequence[Path],

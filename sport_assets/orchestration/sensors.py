@@ -174,6 +174,11 @@ def raw_files_sensor(
     return watch
 
 
+def _unsettled(path: Path, seconds: float) -> bool:
+    """Whether a file was written to a moment ago. A time in the far future, of another clock, holds nothing back."""
+    return abs(time.time() - path.stat().st_mtime) < seconds
+
+
 def changed_partitions(home: Home, source: str, settle_seconds: float = 0.0) -> Iterator[tuple[str, str]]:
     """(partition, digest of the change) where all raw files are there, settled, and differ from the recorded ones."""
     declared = DECLARATIONS[source]
@@ -184,10 +189,10 @@ def changed_partitions(home: Home, source: str, settle_seconds: float = 0.0) -> 
         for partition in declared.partitions():
             try:
                 paths = raw_paths(partition)
-                if any(time.time() - (home.data / path).stat().st_mtime < settle_seconds for path in paths):
+                if any(_unsettled(home.data / path, settle_seconds) for path in paths):
                     continue
                 files = [lineage.raw.register(path) for path in paths]
-            except (FileNotFoundError, RawFileMissing, RawFileChanged, RawFileUnreadable):
+            except (OSError, RawFileMissing, RawFileChanged, RawFileUnreadable):
                 continue  # not there yet, or just being written: the next tick looks again
             if not files:
                 continue  # raw_paths names those that are there

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sport_assets.lineage.errors import LineageError
 from sport_assets.training.errors import (
     EXIT_BAD_SPEC,
     EXIT_DONE,
@@ -173,9 +174,11 @@ def pipes() -> Iterator[Any]:
 
 
 def understood(error: BaseException, spec: TrainingSpec) -> BaseException:
-    """Turn torch's many ways of running out of memory into one error with a remedy."""
+    """Turn torch's many ways of running out of memory, and what a line says of its input, into errors of training."""
     if isinstance(error, TrainingError):
         return error
+    if isinstance(error, LineageError):  # a line's own words on its data or weights
+        return BadSpecError(str(error))
     text = f"{type(error).__name__}: {error}".lower()
     signs = ("outofmemory", "memoryerror", "out of memory", "can't allocate memory", "cannot allocate memory")
     if any(sign in text for sign in signs):

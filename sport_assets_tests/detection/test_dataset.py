@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 
 from sport_assets.detection.categories import BALL, CATEGORIES, PLAYER, ROLE_CATEGORIES
-from sport_assets.detection.coco import Labels, read_coco
+from sport_assets.detection.coco import Labels, read_coco, write_coco
 from sport_assets.detection.dataset import (
     Source,
     SplitError,
@@ -22,6 +22,7 @@ from sport_assets.detection.dataset import (
     read_sides,
     read_split,
     write_dataset,
+    write_from_folders,
 )
 from sport_assets.detection.dataset_checks import CHECKS, COCO_FILE, dataset_checks, statistics
 from sport_assets.detection.dataset_merge import Kind, merge
@@ -194,7 +195,7 @@ REFUSED: dict[str, tuple[Callable[[Source], Source], str]] = {
     ),
     "no images": (
         lambda made: Source(made.kind, "m", Labels.of([], []), made.images),
-        "no labels: make labelled_frames",
+        "no labels: add a video",
     ),
 }
 
@@ -401,3 +402,30 @@ def test_real_frames_become_a_data_set_whose_clips_are_on_one_side(real_data: Pa
     assert not failed(made.checks)
     for side in ("valid", "test"):
         assert 0.15 <= made.facts[side]["images"] / 114 <= 0.25
+
+
+def test_a_copy_of_a_video_under_another_name_changes_nothing(tmp_path: Path, pseudo: Source) -> None:
+    first = next(iter(VIDEOS))
+    images = pseudo.labels.images.filter(pl.col("video") == first)
+    boxes = pseudo.labels.boxes.filter(pl.col("image").is_in(images["image"].to_list()))
+    again = Labels(images.with_columns(video=pl.lit("zz_copy")), boxes, pseudo.labels.categories)
+    report = written(tmp_path / "out", pseudo, Source("pseudo", "zz_copy", again, pseudo.images))
+    sides = report.facts["videos_by_side"]
+    assert sorted(video for videos in sides.values() for video in videos) == sorted(VIDEOS)
+
+
+def test_only_pseudo_labels_need_a_score(tmp_path: Path) -> None:
+    settings = {"valid_share": 0.2, "test_share": 0.0, "valid_videos": [], "test_videos": [], "layout": "rfdetr"}
+    counts = []
+    for kind, least in (("pseudo", 0.3), ("pseudo", 0.5), ("labelled", 0.5)):
+        made = source("pseudo", tmp_path / f"{kind}_{least}_in", VIDEOS, score=0.4)
+        write_coco(made.labels, made.images / "annotations.json")
+        out = tmp_path / f"{kind}_{least}"
+        out.mkdir()
+        given: list[tuple[Kind, str, Path, Path]] = [(kind, "m", made.images, made.images)]  # type: ignore[list-item]
+        try:
+            report = write_from_folders(given, out, settings={**settings, "least_score": least}, teacher_videos=())
+            counts.append(sum(report.facts[side]["boxes"] for side in ("train", "valid")))
+        except BadLabelsError:
+            counts.append(0)
+    assert counts[1] == 0 < counts[0] == counts[2]

@@ -47,7 +47,8 @@ def test_numbers_that_yaml_takes_for_text_are_numbers() -> None:
         ({"phase_2.warmup_epochs": 99}, "phase_2"),
         ({"model.resolution": 100}, "multiple of 32"),
         ({"model.colour": 1}, "unknown setting 'model.colour'"),
-        ({"augmentation.mosaic.prob": 2}, "mosaic"),
+        ({"augmentation.mosaic.prob": 2}, "mosaic.prob"),
+        ({"augmentation.mosaic.colour": 1}, "unknown setting 'augmentation.mosaic.colour'"),
         ({"model.encoder_layers": 5}, "multiple of 4"),
     ],
 )
@@ -59,12 +60,23 @@ def test_what_is_wrong_is_refused_by_name(overrides: dict[str, Any], message: st
 def test_weights_are_known_by_digest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "w.pth").write_bytes(b"weights")
     monkeypatch.setenv("RF_HOME", str(tmp_path))
+    monkeypatch.setenv("SPORT_ASSETS_DATA", str(tmp_path / "data"))
     found = resolve({"preset": "local"}, {"model.pretrained": "w.pth"})["model"]["pretrained_sha256"]
     assert found == hashlib.sha256(b"weights").hexdigest()
     with pytest.raises(BadWeightsError, match="its SHA-256 is"):
         resolve({"preset": "local"}, {"model.pretrained": "w.pth", "model.pretrained_sha256": "a" * 64})
     monkeypatch.delenv("RF_HOME")
+    with pytest.raises(BadWeightsError, match="a place on this machine would become part of the model"):
+        resolve({"preset": "local"}, {"model.pretrained": str(tmp_path / "w.pth")})
     with pytest.raises(BadWeightsError, match="Nothing is downloaded: put the weights there, set RF_HOME"):
         resolve({"preset": "local"}, {"model.pretrained": "w.pth"})
     with pytest.raises(BadSpecError, match="rfdetr's weights are of 12 layers"):
         resolve({"preset": "sanity"}, {"model.pretrained": str(tmp_path / "w.pth")})
+
+
+def test_settings_within_an_operation_go_by_name() -> None:
+    settings = resolve(
+        {"preset": "production"}, {"augmentation.mosaic.prob": 0.25, "augmentation.clahe.enabled": False}
+    )
+    assert settings["augmentation"]["mosaic"]["prob"] == 0.25
+    assert settings["augmentation"]["clahe"]["enabled"] is False

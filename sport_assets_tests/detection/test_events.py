@@ -130,7 +130,6 @@ def test_report_counts_what_was_set_aside_also_in_a_file_of_one_line(tmp_path: P
     assert report.facts["set_aside"] == {"after_video": 1, "wrong_position": 2}
     assert [check.name for check in report.checks] == list(CHECKS)
     assert {c.name: c.failed for c in report.checks if not c.passed} == {"events_well_formed": 2, "events_in_video": 1}
-    assert [found.rows for found in report.identifiers.identifiers()] == [(("m",),)]
 
 
 @pytest.mark.parametrize(("defects", "passed"), [(2, True), (3, False)])

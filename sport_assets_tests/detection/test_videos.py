@@ -1,15 +1,13 @@
 """The folder says which videos there are; adding is all or nothing and never copies."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from sport_assets.detection import videos
 from sport_assets.detection.errors import BadEventsError, BadInputError, BadVideoError
-from sport_assets.detection.videos import Added, add_videos, is_settled, left_out, settled_keys, video_files, video_keys
+from sport_assets.detection.videos import Added, add_videos, left_out, video_files, video_keys
 from sport_assets_tests.detection.test_events import annotation, write
 
 
@@ -136,20 +134,6 @@ def test_nothing_stays_where_a_link_cannot_be_made(data: Path, tmp_path: Path, m
     with pytest.raises(OSError, match="No space"):
         add_videos(data, files, half_offset_s=1.0)
     assert [name for name in everything(data) if "." in name] == []
-
-
-def test_file_that_is_still_being_copied_is_waited_for(data: Path, tmp_path: Path) -> None:
-    source = file(tmp_path / "a.mp4")
-    add_videos(data, [source])
-    link = data / "detection/videos/a.mp4"
-    written = source.stat().st_mtime
-    assert not is_settled(link, written + 3) and is_settled(link, written + videos.QUIET_S)
-    assert settled_keys(data, written + 3) == [] and settled_keys(data, written + 11) == ["a"]
-    os.utime(source, (written, written + 86_400))
-    assert is_settled(link, written)
-    source.unlink()
-    assert is_settled(link, written), "a link that leads nowhere is taken up, so that its error is seen"
-    assert video_keys(data) == ["a"]
 
 
 def test_listing_needs_neither_opencv_nor_pyav() -> None:

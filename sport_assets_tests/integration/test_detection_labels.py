@@ -157,7 +157,7 @@ def test_a_review_can_begin_without_a_teacher(own: Path) -> None:
     made = answer(
         own,
         *("build", "detection/review_queue", "--partition", KEY, *LABELS[:2], "--set", "budget=4"),
-        *("--set", "detection/pseudo_labels.teacher=none", "--set", "use_pseudo_labels=false"),
+        *("--set", "detection/pseudo_labels.teacher=none", "--set", "show_pseudo_labels=false"),
     )["made"]
     assert made == [f"detection/pseudo_labels:{KEY}", f"detection/review_queue:{KEY}"]
     queue = newest(own, "review_queue", KEY)
