@@ -20,6 +20,8 @@ def shipped_content(**changes: Any) -> dict[str, Any]:
         "layout": dict(LAYOUT),
         "resolution": 64,
         "categories": {"1": "player", "2": "ball"},
+        "keep": 4,
+        "thresholds": {"1": 0.5, "2": 0.5},
         **changes,
     }
 

@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 
 from sport_assets.detection.errors import BadWeightsError
-from sport_assets.detection.onnx_detector import DEVIATION, MEAN, OnnxDetector, prepare
+from sport_assets.detection.network_input import DEVIATION, MEAN, network_input
+from sport_assets.detection.onnx_detector import OnnxDetector
 from sport_assets.detection.rfdetr_teacher import RfdetrTeacher, open_detector
 from sport_assets.detection.slicing import Slicing
 from sport_assets.detection.teachers import KeptFrames, TeacherSettings, make_teacher
+from sport_assets.training.exported import ModelError
 from sport_assets_tests.detection.frame_folders import make_frames
 from sport_assets_tests.detection.onnx_files import shipped_content, write_constant_detector
 
@@ -76,22 +78,23 @@ def test_fixed_batches_are_filled_up(tmp_path: Path, file: Path) -> None:
 
 def test_a_query_may_be_two_things_and_only_the_best_pairs_count(tmp_path: Path) -> None:
     both = write_constant_detector(
-        tmp_path / "both.onnx", BOXES[:2], [[2.0, 1.9, -9.0], [1.8, -9.0, -9.0]], content=shipped_content()
+        tmp_path / "both.onnx", BOXES[:2], [[2.0, 1.9, -9.0], [1.8, -9.0, -9.0]], content=shipped_content(keep=2)
     )
     (found,) = OnnxDetector(both)([grey()])
-    assert found.categories.tolist() == [1, 2]  # as many pairs as queries, best first: the third is not among them
+    assert found.categories.tolist() == [1, 2]  # as many pairs as are kept, best first: the third is not among them
     np.testing.assert_array_equal(found.boxes[0], found.boxes[1])
 
 
-def test_resize_is_that_of_rfdetr() -> None:
+def test_resize_is_that_of_rfdetr_down_to_half_the_size() -> None:
     torch = pytest.importorskip("torch")
     functional = pytest.importorskip("torchvision.transforms.functional")
-    image = np.random.default_rng(0).integers(0, 256, (173, 301, 3), np.uint8)
+    image = np.random.default_rng(0).integers(0, 256, (173, 190, 3), np.uint8)
     tensor = torch.from_numpy(np.ascontiguousarray(image[:, :, ::-1])).permute(2, 0, 1).float() / 255
     theirs = functional.normalize(
         functional.resize(tensor, [96, 96], antialias=False), MEAN.tolist(), DEVIATION.tolist()
     )
-    np.testing.assert_allclose(prepare(image, 96), theirs.numpy(), atol=2e-4)
+    grey_level = 1 / 255 / DEVIATION.min()  # ours are whole ones
+    np.testing.assert_allclose(network_input(image, 96), theirs.numpy(), rtol=0, atol=grey_level)
 
 
 def test_identity_is_the_digest(file: Path) -> None:
@@ -111,23 +114,29 @@ def test_plain_exports_need_their_categories(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "error", "said"),
     [
-        (shipped_content(line="nfl"), "not a model of the detection line"),
-        (shipped_content(layout={"input": "other"}), "exported for other features"),
-        (shipped_content(categories={"1": "player", "2": "ball", "3": "goalkeeper"}), "2 categories, but 3 are named"),
+        (shipped_content(line="nfl"), ModelError, "not a model of the detection line"),
+        (shipped_content(layout={"input": "other"}), ModelError, "exported for other features"),
+        (
+            shipped_content(categories={"1": "player", "2": "ball", "3": "goalkeeper"}),
+            BadWeightsError,
+            "2 categories, but 3 are named",
+        ),
     ],
 )
-def test_files_of_others_are_refused(tmp_path: Path, content: dict[str, Any], said: str) -> None:
-    with pytest.raises(BadWeightsError, match=said):
+def test_files_of_others_are_refused(
+    tmp_path: Path, content: dict[str, Any], error: type[Exception], said: str
+) -> None:
+    with pytest.raises(error, match=said):
         OnnxDetector(write_constant_detector(tmp_path / "x.onnx", BOXES, LOGITS, content=content))
 
 
 def test_files_that_are_no_detector(tmp_path: Path) -> None:
-    with pytest.raises(BadWeightsError, match="is not a file"):
+    with pytest.raises(ModelError, match="is not a file"):
         OnnxDetector(tmp_path / "absent.onnx")
     (tmp_path / "torn.onnx").write_bytes(b"\x08\x09 torn")
-    with pytest.raises(BadWeightsError, match=r"torn.onnx is not a readable ONNX model"):
+    with pytest.raises(ModelError, match=r"torn.onnx is not a readable ONNX model"):
         OnnxDetector(tmp_path / "torn.onnx")
     other = write_constant_detector(tmp_path / "other.onnx", BOXES, LOGITS, names=("boxes_out", "scores_out"))
     with pytest.raises(BadWeightsError, match=r"not those of an RF-DETR detector"):
