@@ -115,7 +115,8 @@ def read_frames(frames: Path) -> pl.DataFrame:
 
 
 def _labels(table: pl.DataFrame, key: str, taught: list[Taught], dropped: _Dropped) -> Labels:
-    images, boxes = [], []
+    images: list[dict[str, Any]] = []
+    boxes: list[dict[str, Any]] = []
     for number, (row, each) in enumerate(zip(table.iter_rows(named=True), taught, strict=True), start=1):
         images.append(
             {

@@ -59,7 +59,7 @@ def _entry(row: dict[str, Any], image: dict[str, Any], boxes: pl.DataFrame, file
     if picture is None:
         raise BadInputError(f"{file}: the picture cannot be read. Make the frames again.")
     height = max(1, round(width * image["height"] / image["width"]))
-    small = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+    small = np.asarray(cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
     shown = [
         [round(box[name], 1) for name in ("x", "y", "width", "height")] + [box["category"], box["score"]]
         for box in boxes.iter_rows(named=True)
@@ -71,7 +71,7 @@ def _entry(row: dict[str, Any], image: dict[str, Any], boxes: pl.DataFrame, file
     entry |= {"width": image["width"], "height": image["height"], "boxes": shown, "picture": _jpeg(small)}
     balls = boxes.filter(pl.col("category") == BALL).sort("score", descending=True, nulls_last=False)
     for ball in balls.head(1).iter_rows(named=True):
-        entry["crop"] = _jpeg(_around(picture, ball))
+        entry["crop"] = _jpeg(_around(np.asarray(picture, np.uint8), ball))
     return entry
 
 
@@ -98,7 +98,8 @@ body { font: 15px/1.45 system-ui, sans-serif; margin: 0 }
 header { position: sticky; top: 0; background: Canvas; border-bottom: 1px solid var(--line); padding: .6rem 1rem;
   display: flex; gap: 1rem; flex-wrap: wrap; align-items: center; z-index: 1 }
 h1 { font-size: 1.1rem; margin: 0 }
-main { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 24rem), 1fr)); gap: 1rem; padding: 1rem }
+main { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 24rem), 1fr)); gap: 1rem;
+  padding: 1rem }
 figure { margin: 0; border: 1px solid var(--line); border-radius: .5rem; overflow: hidden }
 .picture { position: relative } .picture img { width: 100%; display: block }
 .picture svg { position: absolute; inset: 0; width: 100%; height: 100% }

@@ -4,7 +4,7 @@ Belongs here: the adapter. Must not come here: slicing of our own (``slicing``).
 that prediction needs may import this module.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -45,7 +45,7 @@ class SahiModel(DetectionModel):
     ) -> None:
         found: list[Detections] = self._original_predictions
         shifts = fix_shift_amount_list(shift_amount_list if shift_amount_list is not None else [[0, 0]])
-        shapes = fix_full_shape_list(full_shape_list) or [None] * len(found)
+        shapes: Sequence[list[int | float] | None] = fix_full_shape_list(full_shape_list) or [None] * len(found)
         self._object_prediction_list_per_image = [
             self._of_one_image(detections, shift, shape)
             for detections, shift, shape in zip(found, shifts, shapes, strict=True)

@@ -198,7 +198,7 @@ class _Pieces:
 def _moved(detections: Detections, window: Window) -> Detections:
     """Detections of a window in the pixels of the image, those without area left out."""
     sides = detections.boxes[:, 2:] - detections.boxes[:, :2]
-    kept = detections[(sides > 0).all(axis=1)]
+    kept = detections[np.all(sides > 0, axis=1)]
     left, top = window[:2]
     return Detections(kept.boxes + np.array([left, top, left, top], np.float32), kept.scores, kept.categories)
 

@@ -100,7 +100,7 @@ def test_phase_2_begins_with_the_best_of_phase_1(trained: Path, data: Path) -> N
     job = build_detector(spec_of("phase_2", data, trained / "head" / "out"))
     begin = {name: value.numpy() for name, value in job.module.state_dict().items()}
     assert not moved(weights(trained / "head"), begin)
-    assert all(parameter.requires_grad for parameter in job.module.network.parameters())
+    assert all(parameter.requires_grad for parameter in job.module.parameters())
 
 
 def test_the_same_training_gives_the_same_bits(trained: Path, trainers: Trainers, data: Path, tmp_path: Path) -> None:

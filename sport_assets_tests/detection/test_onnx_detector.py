@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 
@@ -18,6 +17,7 @@ from sport_assets.detection.slicing import Slicing
 from sport_assets.detection.teachers import KeptFrames, TeacherSettings, make_teacher
 from sport_assets.training.exported import ModelError
 from sport_assets_tests.detection.frame_folders import make_frames
+from sport_assets_tests.detection.moving_scene import HEIGHT, WIDTH
 from sport_assets_tests.detection.onnx_files import shipped_content, write_constant_detector
 
 BOXES = [[0.5, 0.5, 0.2, 0.4], [0.1, 0.1, 0.4, 0.4], [0.7, 0.7, 0.0, 0.1], [0.3, 0.3, 0.1, 0.1]]
@@ -165,8 +165,7 @@ def test_teacher_looks_by_windows(file: Path, tmp_path: Path) -> None:
     pictures = sorted((frames / "images").iterdir())
     found = list(teacher.detect(KeptFrames(Path("left.mp4"), [0, 5], pictures)))
     assert len(found) == 2 and all(each.disagreement is not None and each.disagreement > 0 for each in found)
-    height, width = cv2.imread(str(pictures[0])).shape[:2]
-    assert (found[0].detections.boxes[:, 2] <= width).all() and (found[0].detections.boxes[:, 3] <= height).all()
+    assert (found[0].detections.boxes[:, 2] <= WIDTH).all() and (found[0].detections.boxes[:, 3] <= HEIGHT).all()
     said = teacher.identity()
     assert said["name"] == "rfdetr" and said["slicing"]["size"] == 320 and "batch" not in said["slicing"]
     assert teacher.counts["degenerate"] > 0

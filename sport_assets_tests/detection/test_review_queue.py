@@ -131,7 +131,8 @@ def test_labels_of_other_frames_are_refused(pseudo: Path, tmp_path: Path) -> Non
 
 def test_review_comes_back(frames: Path, pseudo: Path, tmp_path: Path) -> None:
     queue, out = tmp_path / "queue", tmp_path / "out"
-    queue.mkdir(), out.mkdir()
+    queue.mkdir()
+    out.mkdir()
     write_review_queue(frames, "left", queue, QueueSettings(budget=4), pseudo)
     sent = read_coco(queue / "annotations.json")
     kept = sent.images.head(3)
