@@ -6,6 +6,11 @@ Belongs here: loading them into a network, and saying what does not fit. Must no
 
 from __future__ import annotations
 
+import argparse
+import pickle
+import types
+import zipfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
@@ -36,16 +41,14 @@ def load_pretrained(module: DetectorModule, name: str) -> None:
                 "model.resolution, model.queries and the categories as they were, or begin from rfdetr's weights"
             ) from error
         return
-    try:
-        torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except Exception as error:
-        raise BadWeightsError(
-            f"{path}: not a file of weights that can be read safely ({_first_line(error)}). Give a .pth of rfdetr's, "
-            "or weights.safetensors of a checkpoint of this line"
-        ) from error
+    check_readable(path)
     from rfdetr.models.weights import load_pretrain_weights
 
     config = module.config.model_copy(update={"pretrain_weights": str(path)})
+    # rfdetr leaves what a file lacks as it was and says nothing: what is no number afterwards was lacking
+    with torch.no_grad():
+        for _, value in _needed(module):
+            value.fill_(torch.nan)
     try:
         load_pretrain_weights(module.network, config)  # type: ignore[arg-type]
     except Exception as error:
@@ -53,6 +56,37 @@ def load_pretrained(module: DetectorModule, name: str) -> None:
             f"{path}: these weights are not of RF-DETR {module.settings.architecture} ({_first_line(error)}). Set "
             "model.size to what they are of"
         ) from error
+    lacking = [name for name, value in _needed(module) if not bool(torch.isfinite(value).all())]
+    if lacking:
+        raise BadWeightsError(
+            f"{path}: these weights are not of RF-DETR {module.settings.architecture}: {len(lacking)} tensors are "
+            f"lacking or no numbers, {lacking[0]} first. Set model.size, model.decoder_layers and model.groups to what "
+            "they are of"
+        )
+
+
+def check_readable(path: Path) -> None:
+    """Raises BadWeightsError unless a .pth can be unpickled without running code: tensors and plain values alone.
+
+    As rfdetr does, namespaces of arguments count as plain: its older checkpoints hold one.
+    """
+    try:
+        with torch.serialization.safe_globals([argparse.Namespace, types.SimpleNamespace]):
+            content = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+    except Exception as error:
+        unsafe = isinstance(error, pickle.UnpicklingError)
+        why = "it holds more than tensors and plain values, or is damaged" if unsafe else _first_line(error)
+        raise BadWeightsError(
+            f"{path}: not a file of weights that can be read safely ({why}). Give a .pth of rfdetr's, or "
+            "weights.safetensors of a checkpoint of this line"
+        ) from error
+    if not isinstance(content, dict):
+        raise BadWeightsError(f"{path}: holds a {type(content).__name__}, no weights by name. Give a .pth of rfdetr's")
+
+
+def _needed(module: DetectorModule) -> list[tuple[str, torch.Tensor]]:
+    """The network's parameters by name, without the encoder's mask token, which only its own pretraining used."""
+    return [(name, value) for name, value in module.network.named_parameters() if not name.endswith("mask_token")]
 
 
 def _first_line(error: Exception) -> str:

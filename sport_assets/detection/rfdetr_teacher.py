@@ -115,16 +115,17 @@ class TorchDetector:
     @classmethod
     def of_checkpoint(cls, path: Path, threshold: float, device: str) -> "TorchDetector":
         """From a file that rfdetr's training wrote. Only tensors and plain values are unpickled."""
-        import pickle
-
         import rfdetr
 
+        from sport_assets.detection.pretrained import check_readable
+
+        check_readable(path)
         try:
             model = rfdetr.from_checkpoint(str(path), device=device)
-        except (OSError, ValueError, RuntimeError, KeyError, TypeError, EOFError, pickle.UnpicklingError) as error:
-            why = " ".join(f"{type(error).__name__} {error}".split())[:300]
+        except Exception as error:
+            said = (str(error).splitlines() or [type(error).__name__])[0][:300]
             raise BadWeightsError(
-                f"{path.name}: no checkpoint of rfdetr that can be read: {why}. Give checkpoint_best_total.pth of a "
+                f"{path.name}: no checkpoint of rfdetr that can be read: {said}. Give checkpoint_best_total.pth of a "
                 "training, or an exported model.onnx."
             ) from error
         return cls(model, list(model.class_names), sha256_file(path), "rfdetr checkpoint", threshold)
