@@ -376,8 +376,10 @@ def _sources(record: AssetRecord, config: DatasetConfig) -> list[tuple[str, Inpu
             if without_withdrawn(lineage, f"detection/{name}", [key]):
                 made = record.read(f"detection/{name}", key)
                 # where no teacher looked, a frame without boxes says nothing
-                pseudo_wanted = config.use_pseudo_labels and pseudo.was_taught(made.materialization.facts)
-                if key not in gone and (kind == "reviewed" or pseudo_wanted):
+                wanted = kind == "reviewed" or (
+                    config.use_pseudo_labels and pseudo.was_taught(made.materialization.facts)
+                )
+                if wanted and key not in gone:
                     found.append((kind, made, images))
     if _labelled_files(None):
         made = record.read("detection/labelled_frames", None)

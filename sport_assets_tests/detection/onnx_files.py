@@ -21,8 +21,6 @@ def shipped_content(**changes: Any) -> dict[str, Any]:
         "keep": 4,
         "thresholds": {"1": 0.5, "2": 0.5},
         "categories": {"1": "player", "2": "ball"},
-        "keep": 4,
-        "thresholds": {"1": 0.5, "2": 0.5},
         **changes,
     }
 

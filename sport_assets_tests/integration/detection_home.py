@@ -31,7 +31,6 @@ SCENES = (
 LABELS = ("--set", "every=10", "--set", "valid_share=0.3", "--set", "test_share=0.3")
 TINY = (
     *("--set", "model.resolution=64", "--set", "model.queries=20", "--set", "model.keep=20"),
-    # in this order: each setting is looked at with those before it
     *("--set", "model.decoder_layers=1", "--set", "phase_2.warmup_epochs=0", "--set", "phase_2.max_epochs=1"),
 )
 

@@ -27,7 +27,7 @@ from sport_assets_tests.integration.detection_home import (
 )
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
-BUILD = ("build", "detection/coco_dataset", *LABELS)
+BUILD = ("build", "detection/coco_dataset", *LABELS, "--set", "least_score=0")
 KEY = KEYS[0]
 
 
