@@ -35,6 +35,12 @@ def whole() -> dict[str, Any]:
     return dict(network().network.state_dict())
 
 
+@pytest.fixture(autouse=True)
+def weights_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weights are found by name in this folder."""
+    monkeypatch.setenv("RF_HOME", str(tmp_path))
+
+
 class Code:
     """What runs a command where it is unpickled."""
 
@@ -75,7 +81,7 @@ def test_files_that_cannot_be_read_safely_are_refused(tmp_path: Path, kind: str)
         open_detector(path)
     module = network()
     with pytest.raises(BadWeightsError, match=rf"weights\.pth: .*{said}.*Give a \.pth of rfdetr's"):
-        load_pretrained(module, str(path))
+        load_pretrained(module, path.name)
     assert not (tmp_path / "ran").exists(), "nothing in a file is ever run"
 
 
@@ -92,10 +98,10 @@ def test_files_of_other_networks_are_refused(tmp_path: Path, whole: dict[str, An
     }.items():
         _save(content, tmp_path / name)
         with pytest.raises(BadWeightsError, match=rf"{name}: these weights are not of RF-DETR nano.*Set model\.size"):
-            load_pretrained(network(), str(tmp_path / name))
+            load_pretrained(network(), name)
     _save({"model": whole}, tmp_path / "one_layer.pth")
     with pytest.raises(BadWeightsError, match=r"tensors are lacking or no numbers, transformer\.decoder\.layers\.1"):
-        load_pretrained(network(decoder_layers=2), str(tmp_path / "one_layer.pth"))
+        load_pretrained(network(decoder_layers=2), "one_layer.pth")
     with pytest.raises(BadWeightsError, match=r"one_layer\.pth: no checkpoint of rfdetr.*checkpoint_best_total\.pth"):
         open_detector(tmp_path / "one_layer.pth")
 
@@ -110,7 +116,7 @@ def test_weights_that_fit_are_taken_also_of_older_trainings(tmp_path: Path, whol
     content = {"model": whole, **({"args": argparse.Namespace(class_names=["player", "ball"])} if old else {})}
     torch.save(content, tmp_path / "weights.pth", _use_new_zipfile_serialization=not old)
     module = network()
-    load_pretrained(module, str(tmp_path / "weights.pth"))
+    load_pretrained(module, "weights.pth")
     found = module.network.state_dict()
     assert all(torch.equal(found[name], value) for name, value in whole.items())
 
@@ -129,7 +135,7 @@ def test_weights_of_more_classes_are_cut_to_ours(tmp_path: Path, whole: dict[str
     assert wider["class_embed.bias"].shape == (91,)
     _save({"model": wider}, tmp_path / "coco.pth")
     module = network()
-    load_pretrained(module, str(tmp_path / "coco.pth"))
+    load_pretrained(module, "coco.pth")
     assert module.network.state_dict()["class_embed.bias"].shape == whole["class_embed.bias"].shape
     assert all(torch.isfinite(value).all() for value in module.network.parameters())
 
@@ -142,9 +148,9 @@ def test_our_own_weights_must_fit_exactly(tmp_path: Path) -> None:
     path = tmp_path / "weights.safetensors"
     save_file({name: value.contiguous() for name, value in network().state_dict().items()}, path)
     module = network()
-    load_pretrained(module, str(path))
+    load_pretrained(module, path.name)
     with pytest.raises(BadWeightsError, match=r"not of this network.*Set model\.size, model\.resolution"):
-        load_pretrained(network(decoder_layers=2), str(path))
+        load_pretrained(network(decoder_layers=2), path.name)
     path.write_bytes(b"torn")
     with pytest.raises(BadWeightsError, match=r"weights\.safetensors: these weights are not of this network"):
-        load_pretrained(module, str(path))
+        load_pretrained(module, path.name)
