@@ -31,6 +31,7 @@ from sport_assets.orchestration.leakage import learned_from
 from sport_assets.orchestration.model_assets import model_assets
 from sport_assets.orchestration.model_line import ModelLine, Stage, call, shown
 from sport_assets.orchestration.recording import AssetRecord, LineageResource
+from sport_assets.orchestration.resources import DEVICE, Accelerator, DeviceConfig
 from sport_assets.orchestration.withdrawn import without_withdrawn
 
 LINE = "detection"
@@ -170,6 +171,10 @@ class PseudoLabelsConfig(dg.Config):
     slice_size: int = Field(1280, ge=32, description="side of the windows that the detector looks through, px")
     slice_overlap: float = Field(0.2, ge=0, le=0.9)
     slice_batch: int = Field(8, ge=1, description="windows that go through the detector at once")
+    device: str = Field(
+        "cpu", pattern=DEVICE, description="cpu, cuda:N or auto: what a checkpoint of rfdetr's (.pth) runs on"
+    )
+    compile: bool = Field(False, description="compile such a checkpoint by torch.compile first: takes about a minute")
 
 
 @asset(
@@ -185,9 +190,13 @@ class PseudoLabelsConfig(dg.Config):
     code=["sport_assets.detection.pseudo_labels:write_pseudo_labels"],
 )
 def pseudo_labels(
-    context: dg.AssetExecutionContext, lineage: LineageResource, config: PseudoLabelsConfig
+    context: dg.AssetExecutionContext,
+    lineage: LineageResource,
+    accelerator: Accelerator,
+    config: PseudoLabelsConfig,
 ) -> dg.MaterializeResult:
-    with lineage.record(context, config) as record:
+    wanted = DeviceConfig(device=config.device, precision=None, threads=None)
+    with lineage.record(context, config) as record, accelerator.hold(wanted) as device:
         files = record.read("detection/raw_video").raw_files()
         teacher = videos.settings_of(files).teacher or config.teacher
         report = pseudo.write_pseudo_labels(
@@ -200,6 +209,8 @@ def pseudo_labels(
                 weights=_teacher_weights(record, config, teacher),
                 threshold=config.threshold,
                 slicing=Slicing(config.slice_size, config.slice_overlap, config.slice_batch),
+                device=device.name,
+                compiled=config.compile,
             ),
             progress=tenths(context.log.info, "frames labelled"),
         )
@@ -396,6 +407,14 @@ def _teacher_videos(record: AssetRecord, labels: Sequence[Input]) -> list[str]:
     return sorted(video for (video,) in learned_from(record.inner.lineage, behind, [VIDEO]))
 
 
+class ExportConfig(dg.Config):
+    """Further forms of the model, each kept where the ball's average precision on validation images falls by at most
+    half a point."""
+
+    fp16: bool = Field(False, description="model_fp16.onnx: half floats, for GPUs")
+    int8: bool = Field(False, description="model_int8.onnx: weights in 8 bits, for processors")
+
+
 MODEL = ModelLine(
     line=LINE,
     partitions_def=MODELS,
@@ -424,6 +443,7 @@ MODEL = ModelLine(
     card="sport_assets.detection.card:card",
     choose=settings.choose,
     export_reads=["evaluation"],
+    export_config=ExportConfig,
     may_lose=lambda dimensions: dimensions["preset"] == "sanity",
     kinds=frozenset({"pytorch"}),
     evaluation_rows="test_images",

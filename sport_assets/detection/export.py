@@ -16,10 +16,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sport_assets.detection.int8 import add_int8
 from sport_assets.detection.models import DetectorModule, load
 from sport_assets.detection.network_input import network_input
 from sport_assets.detection.onnx_detector import INPUT, OUTPUTS, Shipped
+from sport_assets.detection.reduced_precision import add_reduced
 from sport_assets.detection.samples import Side
 from sport_assets.lineage.checks import CheckResult
 from sport_assets.lineage.digest import sha256_file
@@ -59,47 +59,58 @@ class _Trained(torch.nn.Module):
 
 
 def export(
-    checkpoint: Path, split: Path, samples: Mapping[str, Path], *, evaluation: Path, out: Path
+    checkpoint: Path,
+    split: Path,
+    samples: Mapping[str, Path],
+    *,
+    evaluation: Path,
+    out: Path,
+    fp16: bool = False,
+    int8: bool = False,
 ) -> tuple[dict[str, Any], list[CheckResult]]:
     """Write model.onnx of a checkpoint folder to ``out``: weights, categories, resolution, thresholds in one file.
 
     ``split``: the split's file, in the folder of the data set; ``evaluation``: the folder with the thresholds that were
     chosen on the validation side. Parity is measured on images of the test side in batches of different sizes, one of
-    them a single image. ``model.int8`` adds model_int8.onnx, if it is good enough. Returns facts and the blocking
-    check ``parity``.
+    them a single image. ``fp16`` and ``int8`` add model_fp16.onnx and model_int8.onnx, if they are good enough. Returns
+    facts and the blocking check ``parity``.
     """
     module = load(checkpoint)
     side = Side(split.parent, "test")
     thresholds = json.loads((evaluation / EVALUATION_FILE).read_text(encoding="utf-8"))["thresholds"]["model"]
+    shipped = write_model(module, thresholds, sha256_file(checkpoint / WEIGHTS), out / MODEL_FILE)
+    report = parity(_Trained(module).eval(), out / MODEL_FILE, _batches(side, module.resolution))
+    facts = {
+        "parity_max_abs_error": report.max_abs_error,
+        "parity_batches": report.batches,
+        "parameters": _parameters(module),
+        "resolution": module.resolution,
+        "thresholds": {module.categories[number]: value for number, value in shipped.thresholds.items()},
+        "onnx_bytes": (out / MODEL_FILE).stat().st_size,
+    }
+    valid = Side(split.parent, "valid")
+    if fp16:
+        facts |= add_reduced("fp16", out / MODEL_FILE, valid, out)
+    if int8:
+        facts |= add_reduced("int8", out / MODEL_FILE, valid, out)
+    return facts, [parity_check(report, TOLERANCE, "log_odds_and_shares", "images of the test side")]
+
+
+def write_model(module: DetectorModule, thresholds: Mapping[str, float], weights_sha256: str, path: Path) -> Shipped:
+    """Write a network as the ONNX file ``path``; ``thresholds`` by the name of the category. Returns what it ships."""
     shipped = Shipped(
         categories=module.categories,
         keep=module.settings.keep,
         thresholds={number: float(thresholds[name]) for number, name in module.categories.items()},
     )
-    parameters = sum(parameter.numel() for parameter in module.network.parameters())
     example = {INPUT: torch.zeros(2, 3, module.resolution, module.resolution)}
-    axes = {INPUT: {0: "batch"}}
-    exported = _Exported(module).eval()
-    export_onnx(
-        exported,
-        example,
-        list(OUTPUTS),
-        axes,
-        out / MODEL_FILE,
-        shipped.to_metadata(parameters, sha256_file(checkpoint / WEIGHTS)),
-    )
-    report = parity(_Trained(module).eval(), out / MODEL_FILE, _batches(side, module.resolution))
-    facts = {
-        "parity_max_abs_error": report.max_abs_error,
-        "parity_batches": report.batches,
-        "parameters": parameters,
-        "resolution": module.resolution,
-        "thresholds": {module.categories[number]: value for number, value in shipped.thresholds.items()},
-        "onnx_bytes": (out / MODEL_FILE).stat().st_size,
-    }
-    if module.settings.int8:
-        facts |= add_int8(out / MODEL_FILE, Side(split.parent, "valid"), out)
-    return facts, [parity_check(report, TOLERANCE, "log_odds_and_shares", "images of the test side")]
+    metadata = shipped.to_metadata(_parameters(module), weights_sha256)
+    export_onnx(_Exported(module).eval(), example, list(OUTPUTS), {INPUT: {0: "batch"}}, path, metadata)
+    return shipped
+
+
+def _parameters(module: DetectorModule) -> int:
+    return sum(parameter.numel() for parameter in module.network.parameters())
 
 
 def _batches(side: Side, resolution: int) -> Iterator[dict[str, np.ndarray]]:

@@ -84,9 +84,9 @@ class Shipped:
 class OnnxDetector:
     """A detector that can be called with a list of images. Counts what it dropped in ``counts``.
 
-    ``threshold``: detections below this score are left out. ``thresholds``: from which score on one is believed, by
-    category. ``categories``: names by id, in ascending order the
-    columns of the file; only for files that do not say it themselves (plain exports of rfdetr).
+    ``threshold``: detections below this score are left out. ``categories``: names by id, in ascending order the columns
+    of the file; only for files that do not say it themselves (plain exports of rfdetr). Its attribute ``thresholds``
+    says from which score on a detection is believed, by category.
 
     Raises ModelError for a file that is not there, no ONNX, or of another line or layout, ``BadWeightsError`` for other
     inputs and outputs, and where categories are missing or too many.

@@ -30,15 +30,30 @@ class RfdetrTeacher:
     """Labels frames with an RF-DETR.
 
     ``weights``: an ONNX file, a checkpoint of rfdetr (.pth, .ckpt) or a published folder. Classes are taken by their
-    names: whatever is no player and no ball is dropped and counted. Raises ``BadWeightsError`` for weights that cannot
-    be used.
+    names: whatever is no player and no ball is dropped and counted. ``device`` and ``compiled`` (by torch.compile) are
+    for checkpoints alone. Raises ``BadWeightsError`` for weights that cannot be used, or not in this way.
     """
 
     def __init__(
-        self, weights: Path, *, threshold: float = 0.1, slicing: Slicing | None = None, device: str = "cpu"
+        self,
+        weights: Path,
+        *,
+        threshold: float = 0.1,
+        slicing: Slicing | None = None,
+        device: str = "cpu",
+        compiled: bool = False,
     ) -> None:
-        self._detector = open_detector(weights, threshold=threshold, device=device)
         self.slicing = slicing or Slicing()
+        self._detector = open_detector(weights, threshold=threshold, device=device)
+        if not isinstance(self._detector, TorchDetector):
+            if compiled or device != "cpu":
+                what = "compile" if compiled else f"device={device}"
+                raise BadWeightsError(
+                    f"{weights.name}: {what} is for checkpoints of rfdetr (.pth); an ONNX file runs as it is, on the "
+                    "processor"
+                )
+        elif compiled:
+            self._detector.compile(self.slicing.batch)
 
     def identity(self) -> dict[str, Any]:
         """The digest of the weights, and how frames were looked at."""
@@ -105,6 +120,7 @@ class TorchDetector:
         self.threshold = threshold
         self.counts: Counter[str] = Counter()
         self._model, self._digest, self._kind = model, digest, kind
+        self._compiled_batch: int | None = None
         self._ours = {name: number for name in names if (number := category_of(name)) is not None}
         if not self._ours:
             raise BadWeightsError(
@@ -130,6 +146,11 @@ class TorchDetector:
             ) from error
         return cls(model, list(model.class_names), sha256_file(path), "rfdetr checkpoint", threshold)
 
+    def compile(self, batch: int) -> None:
+        """Compile the network by torch.compile for this many images at once; takes about a minute."""
+        self._model.inference(compile=True, batch_size=batch, compile_backend="inductor")
+        self._compiled_batch = batch
+
     def identity(self) -> dict[str, Any]:
         """Digest of the weights, and what else detections depend on."""
         return {
@@ -142,13 +163,17 @@ class TorchDetector:
 
     def __call__(self, images: list[Image]) -> list[Detections]:
         """Detections of each image, best first, boxes in its pixels."""
-        if not images:
-            return []
-        turned = [np.ascontiguousarray(image[:, :, ::-1]) for image in images]
-        return [
-            self._read(found)
-            for found in self._model.predict(turned, threshold=self.threshold, include_source_image=False)
-        ]
+        size = self._compiled_batch or max(len(images), 1)
+        found: list[Detections] = []
+        for begin in range(0, len(images), size):
+            turned = [np.ascontiguousarray(image[:, :, ::-1]) for image in images[begin : begin + size]]
+            count = len(turned)
+            if self._compiled_batch is not None:  # it takes no other number of images
+                turned += [np.zeros_like(turned[0])] * (size - count)
+            said = self._model.predict(turned, threshold=self.threshold, include_source_image=False)
+            said = said if isinstance(said, list) else [said]
+            found += [self._read(each) for each in said[:count]]
+        return found
 
     def _read(self, found: Any) -> Detections:
         boxes = np.asarray(found.xyxy, np.float32).reshape(-1, 4)

@@ -76,11 +76,6 @@ class ModelSettings(BaseModel):
         description="focal, varifocal: weight of the positive class. ia_bce: how much the class probability counts in "
         "the target beside the IoU (target = p^alpha * IoU^(1 - alpha)), which is another thing than in the focal loss",
     )
-    int8: bool = Field(
-        False,
-        description="export weights in 8 bits as well, where the ball's average precision on validation images falls "
-        "by at most half a point",
-    )
     keep: int = Field(300, ge=1, description="detections per image after post-processing, best scores first")
 
     @model_validator(mode="after")

@@ -31,13 +31,16 @@ class TeacherSettings:
 
     ``weights``: for ``rfdetr`` an ONNX file, an rfdetr checkpoint or a published folder. ``threshold``: least score of
     its detections; low, since a label with a score can be left out later and a missing one cannot be put back.
-    ``slicing``: how it sees large frames.
+    ``slicing``: how it sees large frames. ``device``, ``compiled``: what a checkpoint runs on, and whether
+    torch.compile makes it faster.
     """
 
     teacher: TeacherName = "background"
     weights: Path | None = None
     threshold: float = 0.1
     slicing: Slicing = field(default_factory=Slicing)
+    device: str = "cpu"
+    compiled: bool = False
 
 
 @dataclass(frozen=True)
@@ -112,5 +115,11 @@ def make_teacher(settings: TeacherSettings) -> Teacher:
                 "teacher=rfdetr needs weights: give the file of an exported detector (model.onnx) or of a checkpoint "
                 "(.pth), or let teacher=background label videos of a static camera without any"
             )
-        return RfdetrTeacher(settings.weights, threshold=settings.threshold, slicing=settings.slicing)
+        return RfdetrTeacher(
+            settings.weights,
+            threshold=settings.threshold,
+            slicing=settings.slicing,
+            device=settings.device,
+            compiled=settings.compiled,
+        )
     raise BadInputError(f"teacher={settings.teacher}: there are {', '.join(get_args(TeacherName))}")

@@ -30,18 +30,27 @@ from sport_assets.training.names import BEATS_BASELINES, EVALUATION_FILE, PARITY
 
 def model_assets(model: ModelLine) -> list[dg.AssetsDefinition]:
     """The line's model assets, in the order the data flows."""
-    return [*(stage_asset(model, stage) for stage in model.stages), *_after_training(model)]
+    return [
+        *(stage_asset(model, stage) for stage in model.stages),
+        _evaluation(model),
+        _exported_model(model),
+        _model_card(model),
+        audit_page_asset(model),
+    ]
 
 
-def _after_training(model: ModelLine) -> list[dg.AssetsDefinition]:
+def _data(model: ModelLine) -> list[str]:
+    return [name for name in (model.dataset, model.samples) if name is not None]
+
+
+def _evaluation(model: ModelLine) -> dg.AssetsDefinition:
     last = model.stages[-1].name
-    data = [name for name in (model.dataset, model.samples) if name is not None]
 
     @asset(
         model.line,
         name="evaluation",
         description="The model's metrics on held-out data beside every baseline, with intervals and pictures.",
-        reads=[last, *data, *model.evaluation_reads],
+        reads=[last, *_data(model), *model.evaluation_reads],
         partitions_def=model.partitions_def,
         checks=AssetChecks(
             [
@@ -69,11 +78,47 @@ def _after_training(model: ModelLine) -> list[dg.AssetsDefinition]:
             facts = {**facts, **_figures(record.folder)}
             return record.publish(rows=rows, facts=facts, metadata=pictures(record.folder))
 
-    @asset(
+    return evaluation
+
+
+def _exported_model(model: ModelLine) -> dg.AssetsDefinition:
+    last = model.stages[-1].name
+
+    def export(
+        context: dg.AssetExecutionContext, lineage: LineageResource, mlflow: MlflowTracking, config: dg.Config | None
+    ) -> dg.MaterializeResult:
+        with lineage.record(context, config) as record:
+            checkpoint = record.read(f"{model.line}/{last}")
+            evaluated = record.read(f"{model.line}/evaluation")
+            _same_model(evaluated, checkpoint)
+            folders = _folders(model, record, checkpoint, model.export_reads)
+            options = config.model_dump() if config is not None else {}
+            facts, results = call(model.export, **folders, **options, out=record.folder)
+            record.check(results)
+            result = record.publish(facts=facts, metadata=audit_page_link(model.line))
+        if not record.rejected:  # MLflow knows no gate
+            mlflow.add_model(checkpoint.materialization.facts["spec_digest"], record.published_folder / MODEL_FILE)
+        return result
+
+    def plain(
+        context: dg.AssetExecutionContext, lineage: LineageResource, mlflow: dg.ResourceParam[MlflowTracking]
+    ) -> dg.MaterializeResult:
+        return export(context, lineage, mlflow, None)
+
+    def configured(
+        context: dg.AssetExecutionContext,
+        lineage: LineageResource,
+        mlflow: dg.ResourceParam[MlflowTracking],
+        config: dg.Config,
+    ) -> dg.MaterializeResult:
+        return export(context, lineage, mlflow, config)
+
+    configured.__annotations__["config"] = model.export_config  # from which Dagster and --set know the settings
+    return asset(
         model.line,
         name="exported_model",
-        description="The model as a self-contained ONNX file, with its torch form beside it; equal to the trained one.",
-        reads=[last, "evaluation", *data, *(name for name in model.export_reads if name != "evaluation")],
+        description="The model as a self-contained ONNX file; equal to the trained one.",
+        reads=[last, "evaluation", *_data(model), *(name for name in model.export_reads if name != "evaluation")],
         partitions_def=model.partitions_def,
         checks=AssetChecks(
             [Check(PARITY, "the exported model gives what the trained one gives"), *model.export_checks]
@@ -81,21 +126,11 @@ def _after_training(model: ModelLine) -> list[dg.AssetsDefinition]:
         kinds={*model.kinds, "onnx"},
         metadata=audit_page_link(model.line),
         code=[model.export],
-    )
-    def exported_model(
-        context: dg.AssetExecutionContext, lineage: LineageResource, mlflow: dg.ResourceParam[MlflowTracking]
-    ) -> dg.MaterializeResult:
-        with lineage.record(context) as record:
-            checkpoint = record.read(f"{model.line}/{last}")
-            evaluated = record.read(f"{model.line}/evaluation")
-            _same_model(evaluated, checkpoint)
-            folders = _folders(model, record, checkpoint, model.export_reads)
-            facts, results = call(model.export, **folders, out=record.folder)
-            record.check(results)
-            result = record.publish(facts=facts, metadata=audit_page_link(model.line))
-        if not record.rejected:  # MLflow knows no gate
-            mlflow.add_model(checkpoint.materialization.facts["spec_digest"], record.published_folder / MODEL_FILE)
-        return result
+    )(plain if model.export_config is None else configured)
+
+
+def _model_card(model: ModelLine) -> dg.AssetsDefinition:
+    last = model.stages[-1].name
 
     @asset(
         model.line,
@@ -124,7 +159,7 @@ def _after_training(model: ModelLine) -> list[dg.AssetsDefinition]:
             )
             return record.publish(metadata={"card": dg.MetadataValue.md(_without_front_matter(text))})
 
-    return [evaluation, exported_model, model_card, audit_page_asset(model)]
+    return model_card
 
 
 def _without_front_matter(text: str) -> str:

@@ -48,6 +48,8 @@ class ModelLine:
     ``training_reads``, ``evaluation_reads`` and ``export_reads`` are further assets that each of the three reads,
     unpartitioned or of the model's own partition. ``evaluate`` and ``export`` are called with the folder of each of
     theirs, by its name; of what the training has read, they get the very versions.
+    ``export_config`` are settings of the exported model alone, which ``export`` is called with by name: a model is
+    exported in another form without another training.
     ``may_lose`` says for which partitions losing to a baseline only warns.
     ``evaluation_table`` is a Parquet file of ``evaluate``'s: the ``evaluation_checks`` with a schema are run on it, and
     ``evaluation_columns`` are its columns as the UI shows them. ``evaluation_rows`` is the fact that counts the
@@ -70,6 +72,7 @@ class ModelLine:
     training_reads: Sequence[str] = ()
     evaluation_reads: Sequence[str] = ()
     export_reads: Sequence[str] = ()
+    export_config: type[dg.Config] | None = None
     kinds: frozenset[str] = frozenset({"torch"})
     code_files: Sequence[Path] = ()
     evaluation_checks: Sequence[Check] = ()

@@ -32,10 +32,14 @@ class Device:
     precision: str
 
 
+DEVICE = r"^(auto|cpu|cuda(:\d+)?)$"
+"""What a device may be called."""
+
+
 class DeviceConfig(dg.Config):
     """Part of an asset's configuration: ``device``, ``precision`` and ``threads`` instead of the accelerator's."""
 
-    device: str | None = Field(None, pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+    device: str | None = Field(None, pattern=DEVICE)
     precision: str | None = Field(None, pattern="^(auto|32|bf16-mixed|16-mixed)$")
     threads: int | None = Field(None, ge=1)
 

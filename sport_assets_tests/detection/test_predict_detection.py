@@ -12,11 +12,13 @@ import cv2
 import numpy as np
 import pytest
 
+from sport_assets.detection import reduced_precision
 from sport_assets.detection.categories import BALL, PLAYER
 from sport_assets.detection.errors import BadVideoError
 from sport_assets.detection.local_detector import LocalDetector
 from sport_assets.detection.onnx_detector import OnnxDetector
 from sport_assets.detection.predict import predict
+from sport_assets.detection.reduced_precision import Precision
 from sport_assets.detection.samples import Side
 from sport_assets.detection.slicing import Slicing
 from sport_assets.training.exported import ModelError, PredictionError
@@ -81,22 +83,29 @@ def test_it_detects_what_the_trained_one_detects(exported: Path, model: Path) ->
         np.testing.assert_allclose(one.scores, other.scores, atol=1e-5)
 
 
-def test_8_bits_are_kept_where_the_ball_does_not_suffer(
-    exported: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("precision", ["fp16", "int8"])
+def test_fewer_bits_are_kept_where_the_ball_does_not_suffer(
+    exported: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, precision: Precision
 ) -> None:
-    from sport_assets.detection import int8
+    from sport_assets.detection.export import export
 
     side = Side(exported / "data", "valid")
-    found = int8.add_int8(model, side, tmp_path)
-    assert found["int8_accepted"] is True
-    assert found["int8_bytes"] < 0.5 * model.stat().st_size
-    assert [path.name for path in tmp_path.iterdir()] == [int8.INT8_FILE]
-    one, other = (OnnxDetector(path, 0.0)([side.image(0)])[0] for path in (model, tmp_path / int8.INT8_FILE))
+    forms = {"fp16": precision == "fp16", "int8": precision == "int8"}
+    split, evaluation = exported / "data" / "split.json", exported / "evaluation"
+    found, _ = export(exported / "checkpoint", split, {}, evaluation=evaluation, out=tmp_path, **forms)
+    assert found[f"{precision}_accepted"] is True
+    assert found[f"{precision}_bytes"] < 0.6 * model.stat().st_size
+    assert {path.name for path in tmp_path.iterdir()} == {"model.onnx", f"model_{precision}.onnx"}
+    assert (tmp_path / "model.onnx").read_bytes() == model.read_bytes()
+    small = OnnxDetector(tmp_path / f"model_{precision}.onnx", 0.0)
+    one, other = (detector([side.image(0)])[0] for detector in (OnnxDetector(model, 0.0), small))
     assert len(one) == len(other) and not np.array_equal(one.scores, other.scores)
-    precision = {model: 0.6}
-    monkeypatch.setattr(int8, "_ball_precision", lambda path, side: precision.get(path, 0.59))
+    np.testing.assert_allclose(one.scores, other.scores, atol=0.01)
+    ball = {model: 0.6}
+    monkeypatch.setattr(reduced_precision, "_ball_precision", lambda path, side: ball.get(path, 0.59))
     (tmp_path / "refused").mkdir()
-    assert int8.add_int8(model, side, tmp_path / "refused")["int8_accepted"] is False
+    refused = reduced_precision.add_reduced(precision, model, side, tmp_path / "refused")
+    assert refused[f"{precision}_accepted"] is False
     assert not list((tmp_path / "refused").iterdir())
 
 

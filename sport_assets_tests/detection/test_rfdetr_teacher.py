@@ -8,8 +8,9 @@ import pytest
 
 from sport_assets.detection.errors import BadWeightsError
 from sport_assets.detection.onnx_detector import OnnxDetector
-from sport_assets.detection.rfdetr_teacher import TorchDetector, open_detector
+from sport_assets.detection.rfdetr_teacher import RfdetrTeacher, TorchDetector, open_detector
 from sport_assets_tests.detection.moving_scene import MovingScene
+from sport_assets_tests.detection.onnx_files import shipped_content, write_constant_detector
 
 pytestmark = pytest.mark.slow  # importing rfdetr takes ten seconds
 
@@ -91,3 +92,40 @@ def test_checkpoints_with_code_are_not_run(tmp_path: Path) -> None:
 def test_detectors_of_other_things_are_refused(network: Any) -> None:
     with pytest.raises(BadWeightsError, match="neither players nor a ball"):
         TorchDetector(network, ["cat", "dog"], "", "", 0.1)
+
+
+def test_a_compiled_checkpoint_detects_the_same_in_any_number_of_images(
+    network: Any, images: list[np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    detector = TorchDetector(network, ["player", "ball"], "", "", threshold=0.0)
+    three = [*images, images[0]]
+    expected = detector(three)
+    compiled: list[int] = []
+    original = type(network).inference
+
+    def eager(self: Any, *, compile: bool, batch_size: int, compile_backend: str) -> None:
+        """Compiling takes a minute and is torch's; a trace is as strict about the number of images."""
+        assert compile and compile_backend == "inductor"
+        compiled.append(batch_size)
+        original(self, compile=True, batch_size=batch_size, compile_backend="torchscript")
+
+    monkeypatch.setattr(type(network), "inference", eager)
+    detector.compile(2)
+    try:
+        found = detector(three)
+    finally:
+        network.remove_optimized_model()
+    assert compiled == [2]
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one.boxes, other.boxes, atol=1e-3)
+        np.testing.assert_allclose(one.scores, other.scores, atol=1e-5)
+
+
+def test_an_onnx_file_is_not_compiled(tmp_path: Path) -> None:
+    write_constant_detector(
+        tmp_path / "model.onnx", [[0.5, 0.5, 0.2, 0.4]], [[2.0, -2.0, -9.0]], content=shipped_content()
+    )
+    with pytest.raises(BadWeightsError, match=r"model\.onnx: compile is for checkpoints of rfdetr"):
+        RfdetrTeacher(tmp_path / "model.onnx", compiled=True)
+    with pytest.raises(BadWeightsError, match=r"model\.onnx: device=cuda:0 is for checkpoints"):
+        RfdetrTeacher(tmp_path / "model.onnx", device="cuda:0")

@@ -98,6 +98,16 @@ def test_a_second_build_makes_nothing(built: Path) -> None:
     assert answer(built, *BUILD)["made"] == []
 
 
+def test_another_form_of_the_model_trains_nothing_again(own: Path) -> None:
+    other = answer(own, "build", "detection/exported_model", "--partition", MODEL, *LABELS, *TINY, "--set", "fp16=true")
+    assert other["made"] == [EXPORTED]
+    facts = materializations(own)["detection/exported_model", MODEL].facts
+    folder = newest(own, "exported_model", MODEL)
+    assert (folder / "model_fp16.onnx").exists() is facts["fp16_accepted"]
+    assert facts["fp16_bytes"] < 0.6 * (folder / "model.onnx").stat().st_size
+    assert "int8_accepted" not in facts
+
+
 def test_versioned_files_carry_no_trace_of_the_machine(built: Path) -> None:
     assert not traces(built)
 
