@@ -141,7 +141,9 @@ def test_the_sensor_asks_for_the_years_found_and_for_those_whose_files_changed(p
 
     def asked() -> set[str]:
         with instance(place) as dagster:
-            return {str(each.partition_key) for each in sensor(dg.build_sensor_context(instance=dagster))}  # type: ignore[union-attr]
+            result = sensor(dg.build_sensor_context(instance=dagster))
+            assert isinstance(result, dg.SensorResult)
+            return {str(each.partition_key) for each in result.run_requests or []}
 
     assert asked() == {"2022", "2023"}
     build(place)
