@@ -25,6 +25,7 @@ from sport_assets.lineage.home import Home
 from sport_assets.lineage.index import ENTRIES
 from sport_assets.lineage.ledger import Ledger
 from sport_assets.lineage.manifest import Checked, Materialization, RecordedCheck
+from sport_assets.orchestration.console import cause
 from sport_assets.orchestration.webhook import WEBHOOK_VARIABLE, DeliveryFailed, post, shown_url
 from sport_assets.training.errors import EXIT_NON_FINITE, NonFiniteLossError
 from sport_assets.training.names import BEATS_BASELINES
@@ -160,11 +161,8 @@ def _of_runs(instance: dg.DagsterInstance, ledger: Ledger, cursor: Cursor) -> It
 def _failed_step(asset: str, failure: Any, about: Mapping[str, Any]) -> Alert:
     metadata = failure.user_failure_data.metadata if failure.user_failure_data else {}
     details = {name: value.value for name, value in metadata.items()}
-    error = failure.error
-    while error is not None and error.cause is not None:
-        error = error.cause
     described = failure.user_failure_data.description if failure.user_failure_data else None
-    message = described or (error.message.strip() if error is not None else "no message")
+    message = described or (cause(failure.error) if failure.error is not None else "no message")
     name = f"{asset} {about['partition'] or ''}".rstrip()
     if details.get("exit_code") == EXIT_NON_FINITE:
         text = f"Training of {name} ended with a non-finite loss ({NonFiniteLossError.__name__}): {message}"

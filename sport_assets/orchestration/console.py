@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import dagster as dg
+from dagster._utils.error import SerializableErrorInfo
 
 Sink = Callable[[str], None]
 
@@ -29,11 +30,21 @@ class Console(logging.Handler):
         if event is not None and record.levelno < logging.ERROR:
             return
         text = str(meta.get("orig_message") or record.getMessage())
+        failure = event.step_failure_data if event is not None and event.is_step_failure else None
+        if failure is not None and failure.error is not None and failure.user_failure_data is None:
+            text += f" {cause(failure.error)}"  # a dg.Failure is told by whoever runs the step
         if text.startswith("[pipes]"):
             return
         level = "" if record.levelno < logging.WARNING else f"{record.levelname.lower()}: "
         step = str(meta.get("step_key") or "").replace("__", "/")
         type(self).sink(f"  {step + ': ' if step else ''}{level}{text}")
+
+
+def cause(error: SerializableErrorInfo) -> str:
+    """The class and message of the error that an asset raised, in one line."""
+    while error.cause is not None and (error.cls_name or "").startswith("Dagster"):
+        error = error.cause
+    return " ".join(error.message.split())
 
 
 @dg.logger(None, description="One line per message of an asset; Dagster's own events only when something is wrong.")
