@@ -26,7 +26,7 @@ def _said(asset: str, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         assets=[defect, bad_input], loggers={"console": console_logger}, jobs=[dg.define_asset_job("all")]
     )
     with dg.DagsterInstance.ephemeral() as instance:
-        defs.get_job_def("all").execute_in_process(
+        defs.resolve_job_def("all").execute_in_process(
             instance=instance,
             run_config={"loggers": {"console": {}}},
             asset_selection=[dg.AssetKey(asset)],
