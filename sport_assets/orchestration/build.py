@@ -228,11 +228,11 @@ class Builder:
     # -- running ----------------------------------------------------------------------------------------------------
 
     def _why(self, lineage: Lineage, step: Step, steps: list[Step]) -> str | None:
-        key = dg.AssetKey(step.key.split("/"))
+        key, declared = dg.AssetKey(step.key.split("/")), DECLARATIONS[step.key]
         expected = [
             (other.key, other.partition)
             for other in steps
-            if DECLARATIONS[step.key].partitions_def is None and other.key in self._parents(step.key)
+            if declared.partitions_def is None and other.key in self._parents(step.key)
         ]
         code_version = self._graph.get(key).code_version
         stale = why_stale(
@@ -242,7 +242,7 @@ class Builder:
             code_version=code_version or "",
             config=self._complete(lineage, step),
             expected_inputs=expected,
-            raw_paths=self._raw_paths(step.key, step.partition),
+            raw_paths=None if declared.raw_paths is None else declared.raw_paths(step.partition),
         )
         return stale or self._stands_on_what_is_gone(lineage, step, expected)
 
