@@ -148,6 +148,8 @@ def test_review_comes_back(frames: Path, pseudo: Path, tmp_path: Path) -> None:
     assert checks["queue_reviewed"].failed == 1 and not checks["queue_reviewed"].passed
     assert checks["reviewer_known"].passed and checks["has_reviewed_frames"].passed
     assert report.facts["reviewer"] == "ada"
+    [who] = report.identifiers.identifiers()
+    assert (who.columns, who.values()) == (("reviewer",), ["ada"])
 
 
 def test_unknown_images_of_a_review_are_quarantined(frames: Path, pseudo: Path, tmp_path: Path) -> None:
@@ -162,6 +164,7 @@ def test_unknown_images_of_a_review_are_quarantined(frames: Path, pseudo: Path, 
     assert report.quarantined >= 1 and len(pl.read_parquet(out / "quarantine.parquet")) >= 1
     checks = {check.name: check for check in report.checks}
     assert not checks["labels_usable"].passed and not checks["reviewer_known"].passed
+    assert not report.identifiers
 
 
 def test_reviews_of_another_video_are_refused(frames: Path, tmp_path: Path) -> None:
