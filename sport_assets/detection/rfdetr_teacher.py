@@ -48,7 +48,7 @@ class RfdetrTeacher:
         opened = open_detector(weights, threshold=threshold, device=device)
         if isinstance(opened, OnnxDetector):
             if compiled or device != "cpu":
-                what = "compile" if compiled else f"device={device}"
+                what = "compile" if compiled else f"teacher_device={device}"
                 raise BadWeightsError(
                     f"{weights.name}: {what} is for checkpoints of rfdetr (.pth); an ONNX file runs as it is, on the "
                     "processor"
