@@ -22,6 +22,10 @@ class BuildError(Exception):
     """A build that cannot begin or go on; the message names the remedy."""
 
 
+USERS_TO_MEND = (BuildError, LineageError, TrainingError, OSError, ValueError)
+"""Errors whose message is for the user, and that say nothing against other partitions."""
+
+
 class Settings:
     """The settings of one build: ``FIELD=VALUE`` or ``line/asset.FIELD=VALUE``."""
 

@@ -1,4 +1,4 @@
-"""Weights that a user brings: what they learned from counts where a record tells of it; else it is said to be unknown."""
+"""Weights that a user brings: what they learned from counts where a record tells of it, and else nothing is known."""
 
 from collections.abc import Iterator
 from contextlib import closing
