@@ -208,6 +208,7 @@ def _trainings(
         "device": device.name,
         "precision": device.precision,
         "threads": device.threads,
+        "memory_settings": model.memory_settings,
         # a digest may be given by its beginning; the trainer knows whole ones
         "resume_from": read[-1].ref.version if config.resume_from is not None else None,
     }
