@@ -254,10 +254,12 @@ def _teacher_weights(record: AssetRecord, config: PseudoLabelsConfig) -> tuple[P
 
 
 class ReviewQueueConfig(dg.Config):
-    """``budget``: frames that a person is asked to look at; ``show_pseudo_labels``: rank by them, and show them."""
+    """How long the queue of a video is, and what it goes by."""
 
-    budget: int = Field(300, ge=1)
-    show_pseudo_labels: bool = True
+    budget: int = Field(
+        300, ge=1, description="frames of each video that a person is asked to look at; 200 to 500 in all are the aim"
+    )
+    show_pseudo_labels: bool = Field(True, description="rank by pseudo-labels, and show them")
 
 
 @asset(
@@ -281,7 +283,17 @@ def review_queue(
             queue.QueueSettings(config.budget),
             record.read("detection/pseudo_labels").folder if config.show_pseudo_labels else None,
         )
-        return _published(record, report, report.facts["queued"])
+        result = _published(record, report, report.facts["queued"])
+        too_many = queue.more_than_planned(_queued(record))
+        if too_many is not None:
+            context.log.warning(too_many)
+        return result
+
+
+def _queued(record: AssetRecord) -> dict[str, int]:
+    """How many frames the newest queue of each video asks for."""
+    newest = ((key, record.inner.lineage.ledger.latest("detection/review_queue", key)) for key in _keys())
+    return {key: made.facts["queued"] for key, made in newest if made is not None}
 
 
 class ReviewedConfig(dg.Config):
@@ -461,6 +473,7 @@ MODEL = ModelLine(
     card="sport_assets.detection.card:card",
     choose=settings.choose,
     weights=settings.pretrained,
+    memory_settings=("model.resolution", "model.groups", "model.queries"),
     export_reads=["evaluation"],
     export_config=ExportConfig,
     may_lose=lambda dimensions: dimensions["preset"] == "sanity",

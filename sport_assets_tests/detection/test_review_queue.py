@@ -15,7 +15,13 @@ from sport_assets.detection.coco import Labels, read_coco, write_coco
 from sport_assets.detection.errors import BadInputError, BadLabelsError
 from sport_assets.detection.pseudo_labels import write_pseudo_labels
 from sport_assets.detection.review_gallery import MOST_BYTES
-from sport_assets.detection.review_queue import QueueSettings, rank_frames, score_parts, write_review_queue
+from sport_assets.detection.review_queue import (
+    QueueSettings,
+    more_than_planned,
+    rank_frames,
+    score_parts,
+    write_review_queue,
+)
 from sport_assets.detection.reviewed_labels import write_reviewed
 from sport_assets.detection.teachers import TeacherSettings
 from sport_assets_tests.detection.frame_folders import SayingTeacher, make_frames
@@ -127,6 +133,12 @@ def test_labels_of_other_frames_are_refused(pseudo: Path, tmp_path: Path) -> Non
     (tmp_path / "out").mkdir()
     with pytest.raises(BadInputError, match="labels of other frames"):
         write_review_queue(other, "left", tmp_path / "out", None, pseudo)
+
+
+def test_queues_that_ask_for_more_than_planned_in_all_are_told_of() -> None:
+    assert more_than_planned({"a": 300, "b": 200}) is None
+    said = str(more_than_planned({f"v{number}": 300 for number in range(10)}))
+    assert "10 videos ask for 3,000 frames together" in said and "budget=50 for each video" in said
 
 
 def test_review_comes_back(frames: Path, pseudo: Path, tmp_path: Path) -> None:
