@@ -53,10 +53,13 @@ demo-detection: install ## from generated match videos to an exported, audited d
 	else $(BIN)/sport-assets sample-data detection --videos 6 --seconds 6 --width 480 --height 288 --players 5 --static-share 1 --easy; fi
 	@$(BIN)/sport-assets build detection/audit_page --partition 'sanity|0' --set mode=every --set every=6
 	@echo; $(BIN)/sport-assets audit 'detection/exported_model:sanity|0' --html audit-detection.html
-	@echo; set -- "$(SPORT_ASSETS_DATA)"/detection/videos/*.mp4; $(BIN)/sport-assets predict detection \
-		--model 'detection/exported_model:sanity|0' --input "$$1" --video annotated.mp4 --output detections.json
+	@echo; shopt -s nullglob nocaseglob; \
+	set -- "$(SPORT_ASSETS_DATA)"/detection/videos/*.{mp4,mkv,mov,avi,m4v,webm}; \
+	if [ $$# -eq 0 ]; then echo "there is no video to annotate in $(SPORT_ASSETS_DATA)/detection/videos"; \
+	else $(BIN)/sport-assets predict detection --model 'detection/exported_model:sanity|0' --input "$$1" \
+		--video annotated.mp4 --output detections.json; echo "The annotated video:         annotated.mp4"; fi
 	@echo; $(BIN)/sport-assets verify --all
-	@echo; echo "The audit page:              audit-detection.html"; echo "The annotated video:         annotated.mp4"
+	@echo; echo "The audit page:              audit-detection.html"
 	@echo "Look at it in Dagster's UI:  make ui"
 
 test: install ## lint, types, import walls and all tests

@@ -1,8 +1,8 @@
 """Whether a model was judged by what it, or anything it was made from, had learned from: told from row indexes alone.
 
 Belongs here: comparing sides of a split, and what was measured with what every checkpoint behind it was trained on
-(teachers of labels and pretrained weights included). Must not come here: near-duplicates, which need the samples
-themselves; Dagster's checks (orchestration).
+(teachers of labels and weights to begin with included, where a record tells of their training). Must not come here:
+near-duplicates, which need the samples themselves; Dagster's checks (orchestration).
 
 A *trained* step is one whose record has a ``spec_digest``: a checkpoint. Its row index holds what its trainings really
 read: ``train``, ``valid``, and by fold ``train fold:0``, ``valid fold:0``. An evaluation's holds what it measured:

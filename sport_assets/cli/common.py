@@ -30,12 +30,11 @@ out, err = Console(width=None if sys.stdout.isatty() else 200), Console(stderr=T
 @contextmanager
 def clear_errors(exit_code: int = 1) -> Iterator[None]:
     """What is the user's to mend ends with its message and ``exit_code``. SPORT_ASSETS_TRACEBACK=1 shows where."""
-    from sport_assets.orchestration.build import BuildError
-    from sport_assets.training.errors import TrainingError
+    from sport_assets.orchestration.build_settings import USERS_TO_MEND
 
     try:
         yield
-    except (LineageError, BuildError, TrainingError, OSError, ValueError) as error:
+    except USERS_TO_MEND as error:
         if os.environ.get("SPORT_ASSETS_TRACEBACK"):
             raise
         err.print(f"[red]error:[/red] {plain(str(error))}", soft_wrap=True)

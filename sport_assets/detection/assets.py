@@ -4,7 +4,8 @@ Belongs here: what each asset reads, calls and publishes. Must not come here: ar
 imports. This is the line's only module that knows Dagster.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,17 +18,16 @@ from sport_assets.detection import labelled_frames as labelled
 from sport_assets.detection import pseudo_labels as pseudo
 from sport_assets.detection import review_queue as queue
 from sport_assets.detection import reviewed_labels as reviews
-from sport_assets.detection.errors import BadInputError
 from sport_assets.detection.frame_choice import FrameSettings
 from sport_assets.detection.schemas import EVENTS, FRAMES
 from sport_assets.detection.slicing import Slicing
-from sport_assets.detection.teachers import TeacherName, TeacherSettings
+from sport_assets.detection.teachers import DETECTOR_SETTINGS, TeacherName, TeacherSettings, why_refused
 from sport_assets.lineage.home import Home
 from sport_assets.lineage.record import Input
 from sport_assets.orchestration.assets import asset, table_columns
 from sport_assets.orchestration.checks import AssetChecks
 from sport_assets.orchestration.console import tenths
-from sport_assets.orchestration.leakage import learned_from
+from sport_assets.orchestration.leakage import learned_from, weights_behind
 from sport_assets.orchestration.model_assets import model_assets
 from sport_assets.orchestration.model_line import ModelLine, Stage, call, shown
 from sport_assets.orchestration.recording import AssetRecord, LineageResource
@@ -155,7 +155,8 @@ def _video(record: AssetRecord) -> Path:
 class PseudoLabelsConfig(dg.Config):
     """Which teacher labels, and how it looks. With ``teacher=rfdetr`` one of the other two says with what weights.
 
-    What a video's own settings say of its teacher goes before.
+    What a video's own settings say of its teacher goes before. What only a detector has a use for is for the videos
+    that one labels, and is refused where there are none.
     """
 
     teacher: TeacherName = Field(
@@ -171,10 +172,22 @@ class PseudoLabelsConfig(dg.Config):
     slice_size: int = Field(1280, ge=32, description="side of the windows that the detector looks through, px")
     slice_overlap: float = Field(0.2, ge=0, le=0.9)
     slice_batch: int = Field(8, ge=1, description="windows that go through the detector at once")
-    device: str = Field(
+    teacher_device: str = Field(
         "cpu", pattern=DEVICE, description="cpu, cuda:N or auto: what a checkpoint of rfdetr's (.pth) runs on"
     )
     compile: bool = Field(False, description="compile such a checkpoint by torch.compile first: takes about a minute")
+
+    def for_detectors(self) -> list[str]:
+        """What is set, other than by default, that only a detector has a use for."""
+        fields = type(self).model_fields
+        return [name for name in DETECTOR_SETTINGS if getattr(self, name) != fields[name].default]
+
+
+def _refused(config: Mapping[str, Any]) -> str | None:
+    """Why this configuration of pseudo-labels cannot be meant for the videos that there are."""
+    asked = PseudoLabelsConfig(**config)
+    of_videos = videos.teachers(_data(), asked.teacher)
+    return why_refused(asked.for_detectors(), set(of_videos.values()) or {asked.teacher})
 
 
 @asset(
@@ -185,6 +198,7 @@ class PseudoLabelsConfig(dg.Config):
     partitions_def=VIDEOS,
     partition_keys=_keys,
     pins={"teacher_model": "exported_model"},
+    refuses=_refused,
     checks=AssetChecks.of(teaching_checks.PSEUDO_LABELS),
     kinds={"opencv", "json"},
     code=["sport_assets.detection.pseudo_labels:write_pseudo_labels"],
@@ -195,51 +209,57 @@ def pseudo_labels(
     accelerator: Accelerator,
     config: PseudoLabelsConfig,
 ) -> dg.MaterializeResult:
-    wanted = DeviceConfig(device=config.device, precision=None, threads=None)
-    with lineage.record(context, config) as record, accelerator.hold(wanted) as device:
+    with lineage.record(context, config) as record:
         files = record.read("detection/raw_video").raw_files()
         teacher = videos.settings_of(files).teacher or config.teacher
-        report = pseudo.write_pseudo_labels(
-            record.read("detection/frames").folder,
-            videos.video_of(files),
-            context.partition_key,
-            record.folder,
-            TeacherSettings(
-                teacher=teacher,
-                weights=_teacher_weights(record, config, teacher),
-                threshold=config.threshold,
-                slicing=Slicing(config.slice_size, config.slice_overlap, config.slice_batch),
-                device=device.name,
-                compiled=config.compile,
-            ),
-            progress=tenths(context.log.info, "frames labelled"),
-        )
+        detects = teacher == "rfdetr"
+        if not detects and config.for_detectors():
+            context.log.warning(
+                f"its teacher is {teacher}: {', '.join(config.for_detectors())} reach other videos only"
+            )
+        weights, facts = _teacher_weights(record, config) if detects else (None, {})
+        wanted = DeviceConfig(device=config.teacher_device if detects else "cpu", precision=None, threads=None)
+        with accelerator.hold(wanted) as device:
+            report = pseudo.write_pseudo_labels(
+                record.read("detection/frames").folder,
+                videos.video_of(files),
+                context.partition_key,
+                record.folder,
+                TeacherSettings(
+                    teacher=teacher,
+                    weights=weights,
+                    threshold=config.threshold,
+                    slicing=Slicing(config.slice_size, config.slice_overlap, config.slice_batch),
+                    device=device.name,
+                    compiled=config.compile,
+                ),
+                progress=tenths(context.log.info, "frames labelled"),
+            )
+        report = replace(report, facts={**report.facts, **facts})
         return _published(record, report, report.facts["players"] + report.facts["balls"])
 
 
-def _teacher_weights(record: AssetRecord, config: PseudoLabelsConfig, teacher: str) -> Path | None:
-    """The teacher's weights: a model of this line, which becomes an ancestor, or a raw file, known by digest.
+def _teacher_weights(record: AssetRecord, config: PseudoLabelsConfig) -> tuple[Path | None, dict[str, Any]]:
+    """The weights of a teacher that is a detector, and what is to be recorded of them.
 
-    Raises ``BadInputError`` for weights that would reach nothing.
+    They are a model of this line, which becomes an ancestor, or a raw file, known by digest. What published that file,
+    if anything of this home did, becomes an ancestor as well. None where none are set, which the teacher refuses.
     """
-    given = [name for name in ("teacher_model", "weights") if getattr(config, name) is not None]
-    if config.teacher != "rfdetr" and given:
-        raise BadInputError(f"{given[0]} is set, and teacher={config.teacher} takes no weights: set teacher=rfdetr")
-    if len(given) > 1:
-        raise BadInputError("teacher_model and weights are both set: a teacher has one or the other")
-    if teacher != "rfdetr" or not given:
-        return None
     if config.teacher_model is not None:
-        return record.inner.read_version("detection/exported_model", config.teacher_model).folder
-    [file] = record.register_raw([str(config.weights)], listed=False)
-    return _data() / file.path
+        return record.inner.read_version("detection/exported_model", config.teacher_model).folder, {}
+    if config.weights is None:
+        return None, {}
+    [file] = record.register_raw([config.weights], listed=False)
+    return _data() / file.path, weights_behind(record.inner, Path(file.path).name, file.sha256)
 
 
 class ReviewQueueConfig(dg.Config):
-    """``budget``: frames that a person is asked to look at; ``show_pseudo_labels``: rank by them, and show them."""
+    """How long the queue of a video is, and what it goes by."""
 
-    budget: int = Field(300, ge=1)
-    show_pseudo_labels: bool = True
+    budget: int = Field(
+        300, ge=1, description="frames of each video that a person is asked to look at; 200 to 500 in all are the aim"
+    )
+    show_pseudo_labels: bool = Field(True, description="rank by pseudo-labels, and show them")
 
 
 @asset(
@@ -263,7 +283,17 @@ def review_queue(
             queue.QueueSettings(config.budget),
             record.read("detection/pseudo_labels").folder if config.show_pseudo_labels else None,
         )
-        return _published(record, report, report.facts["queued"])
+        result = _published(record, report, report.facts["queued"])
+        too_many = queue.more_than_planned(_queued(record))
+        if too_many is not None:
+            context.log.warning(too_many)
+        return result
+
+
+def _queued(record: AssetRecord) -> dict[str, int]:
+    """How many frames the newest queue of each video asks for."""
+    newest = ((key, record.inner.lineage.ledger.latest("detection/review_queue", key)) for key in _keys())
+    return {key: made.facts["queued"] for key, made in newest if made is not None}
 
 
 class ReviewedConfig(dg.Config):
@@ -442,6 +472,8 @@ MODEL = ModelLine(
     export="sport_assets.detection.export:export",
     card="sport_assets.detection.card:card",
     choose=settings.choose,
+    weights=settings.pretrained,
+    memory_settings=("model.resolution", "model.groups", "model.queries"),
     export_reads=["evaluation"],
     export_config=ExportConfig,
     may_lose=lambda dimensions: dimensions["preset"] == "sanity",

@@ -7,7 +7,7 @@ card carries no times, paths or hosts: the same model has the same card.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,10 +53,10 @@ def card(*, checkpoint: Path, evaluation: Path, exported: Path, facts: Mapping[s
     parts = [
         front_matter("object-detection", "small-objects", "football"),
         f"# Players and ball in match videos: {preset}, seed {seed}",
-        _summary(report),
+        _summary(report, facts.get("weights_from_elsewhere", [])),
         _use(report, files),
         _data(report, facts),
-        _training(settings),
+        _training(settings, facts.get("weights_from_elsewhere", [])),
         _results(report),
         _errors(report),
         LIMITATIONS,
@@ -68,12 +68,13 @@ def card(*, checkpoint: Path, evaluation: Path, exported: Path, facts: Mapping[s
     return text
 
 
-def _summary(report: Mapping[str, Any]) -> str:
+def _summary(report: Mapping[str, Any], elsewhere: Sequence[Mapping[str, str]]) -> str:
     samples, metrics = report["samples"], report["metrics"]
+    unseen = "no training recorded here has seen" if elsewhere else "it has never seen"
     return (
         "Finds players and the ball in frames of football matches. RF-DETR, a detection transformer on DINOv2, trained "
         "for balls of a few pixels.\n\n"
-        f"On {samples['images']:,} images of {samples['clips']:,} videos or clips that it has never seen, its average "
+        f"On {samples['images']:,} images of {samples['clips']:,} videos or clips that {unseen}, its average "
         f"precision at IoU 0.5 is **{_interval(metrics[ALL]['ap50'])}** over both, "
         f"{_interval(metrics['player']['ap50'])} for players and {_interval(metrics['ball']['ap50'])} for the ball; it "
         f"finds {_interval(metrics['ball'].get('recall_10px', {}))} of the balls within 10 pixels (95 % intervals over "
@@ -105,16 +106,27 @@ else what they labelled, else a teacher's pseudo-labels. What the weights were t
 {data_table(facts)}"""
 
 
-def _training(settings: Mapping[str, Any]) -> str:
+def _training(settings: Mapping[str, Any], elsewhere: Sequence[Mapping[str, str]]) -> str:
     begin = settings["model"]["pretrained"]
     source = "random weights" if begin is None else f"`{Path(begin).name}` ({settings['model']['pretrained_sha256']})"
     return f"""## Training
 
 Two phases: first the encoder is frozen and what stands on it learns, then all of the network, more slowly. AdamW with
 warm-up and a cosine schedule in each; the epoch with the best mean average precision on the validation side. It began
-from {source}.
+from {source}.{_unknown(elsewhere)}
 
 {settings_table(settings)}"""
+
+
+def _unknown(elsewhere: Sequence[Mapping[str, str]]) -> str:
+    """What cannot be said of the model, where weights of unknown training are behind it."""
+    if not elsewhere:
+        return ""
+    files = ", ".join(f"`{each['file']}` ({each['sha256']})" for each in elsewhere)
+    return f"""
+
+**What weights from elsewhere learned from is not in the records: {files}**, which taught labels or were begun with.
+Whether they have seen test videos cannot be told from here, and no check of leakage covers it."""
 
 
 def _results(report: Mapping[str, Any]) -> str:

@@ -21,6 +21,7 @@ from sport_assets.detection.dataset_checks import CHECKS, COCO_FILE, dataset_che
 from sport_assets.detection.dataset_merge import Kind, Merged, Source, merge
 from sport_assets.detection.dataset_split import SIDES, Group, SplitError, SplitSettings, split_sides
 from sport_assets.detection.errors import BadLabelsError
+from sport_assets.detection.labelled_frames import FOOTAGE_FILE
 from sport_assets.detection.step_report import StepReport
 from sport_assets.lineage.row_index import RowIndex
 
@@ -56,9 +57,10 @@ def write_from_folders(
 
     ``settings``: those of ``SplitSettings``, ``layout`` and ``least_score``, from which on a pseudo-label is taken.
     """
+    found = list(sources)
     split = {name: value for name, value in settings.items() if name not in ("layout", "least_score")}
     lists = {name: tuple(value) for name, value in split.items() if isinstance(value, list)}
-    read = [Source(kind, name, read_coco(folder / ANNOTATIONS_FILE), images) for kind, name, folder, images in sources]
+    read = [Source(kind, name, read_coco(folder / ANNOTATIONS_FILE), images) for kind, name, folder, images in found]
     read = [_believed(source, settings["least_score"]) if source.kind == "pseudo" else source for source in read]
     return write_dataset(
         read,
@@ -66,7 +68,15 @@ def write_from_folders(
         split=SplitSettings(**{**split, **lists}),
         teacher_videos=teacher_videos,
         layout=settings["layout"],
+        same_footage=[videos for kind, _, folder, _ in found if kind == "labelled" for videos in _footage(folder)],
     )
+
+
+def _footage(folder: Path) -> list[list[str]]:
+    """The videos and clips that are of one footage by their names, where a folder of labels says it."""
+    path = folder / FOOTAGE_FILE
+    content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return [[clip, *videos] for clip, videos in content.items()]  # a registered video may have the clip's name
 
 
 def _believed(source: Source, least_score: float) -> Source:
@@ -82,6 +92,7 @@ def write_dataset(
     split: SplitSettings | None = None,
     teacher_videos: Collection[str] = (),
     layout: Layout = "rfdetr",
+    same_footage: Sequence[Collection[str]] = (),
     seed: int = 0,
 ) -> StepReport:
     """Merge sources, put whole videos on sides, and write the data set into the folder ``out``.
@@ -92,7 +103,8 @@ def write_dataset(
     give the same bytes.
 
     ``split``: as 80/20 by default; ``teacher_videos``: videos that a teacher of the pseudo-labels was trained on, which
-    stay on train; ``seed``: which images the contact sheet shows.
+    stay on train; ``same_footage``: sets of videos that stay on one side, besides those that share images; ``seed``:
+    which images the contact sheet shows.
     Raises ``BadLabelsError`` (see ``merge``) and ``SplitError`` (see ``split_sides``).
     """
     split = split or SplitSettings()
@@ -102,9 +114,9 @@ def write_dataset(
             f"{len(merged.labels.images)} images and not one box: look at the labels of "
             f"{', '.join(sorted({source.name for source in sources})[:5])}"
         )
-    side_of = split_sides(
-        _groups(merged.labels), split, teacher_videos=teacher_videos, same_footage=merged.same_footage
-    )
+    groups = _groups(merged.labels)
+    together = [*merged.same_footage, *(videos for each in same_footage if len(videos := groups.keys() & each) > 1)]
+    side_of = split_sides(groups, split, teacher_videos=teacher_videos, same_footage=together)
     placed = merged.labels.images.with_columns(
         side=pl.col("video").replace_strict(side_of, return_dtype=pl.String),
         file_name=pl.Series(_file_names(merged), dtype=pl.String),
@@ -126,7 +138,7 @@ def write_dataset(
             "sides": videos,
             "counts": {side: {name: figures[side][name] for name in ("videos", "images", "boxes")} for side in sides},
             "teacher_videos": taught,
-            "same_footage": [sorted(each) for each in merged.same_footage],
+            "same_footage": [sorted(each) for each in together],
         },
     )
     _write_json(out / STATISTICS_FILE, figures)

@@ -50,6 +50,8 @@ class SetSettings(BaseModel):
     """Width / height before the images were stretched, where the size is not known."""
     clip_from: str = ROBOFLOW_CLIP
     """Regular expression on file names; its group ``clip``, or its first, is the source clip. A manifest goes first."""
+    own_clips: bool = False
+    """Whether its clips are other footage than those of the same name in other data sets, or videos of that name."""
     voc_one_based: bool = False
     """Whether Pascal VOC corners count pixels from 1, the last one included."""
     license: str = ""

@@ -6,6 +6,7 @@ Belongs here: the files of the ``labelled_frames`` asset, its checks and figures
 Raw images are copied, not linked: what is published is read-only for good, and a link would make the user's file so.
 """
 
+import json
 import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -27,6 +28,8 @@ from sport_assets.lineage.quarantine import QUARANTINE_SCHEMA, write_quarantine
 from sport_assets.lineage.row_index import RowIndex
 
 ANNOTATIONS_FILE, IMAGES_FOLDER = "annotations.json", "images"
+FOOTAGE_FILE = "footage.json"
+"""By the name of a clip, the ``video`` of all images that are of it: the same clip in two data sets is one footage."""
 RAW_FOLDER = "detection/labelled"
 LAYOUT = f"{RAW_FOLDER}/<set>/ with images and labels in COCO, YOLO, Pascal VOC or CVAT"
 VIDEO = "video"
@@ -67,6 +70,7 @@ class _Import:
     digests: dict[str, str] = field(default_factory=dict)
     dropped: Counter[str] = field(default_factory=Counter)
     without_clip: list[str] = field(default_factory=list)
+    footage: dict[str, set[str]] = field(default_factory=dict)
     rows: int = 0
     sets: dict[str, dict[str, Any]] = field(default_factory=dict)
 
@@ -92,8 +96,9 @@ def write_labelled(
 ) -> StepReport:
     """Import data sets, given by their folders, into the folder ``out``.
 
-    Writes annotations.json (COCO; ``video`` is ``<set>/<clip>``, ``source`` is labelled), images/<set>/…, and
-    quarantine.parquet. The same files give the same bytes. ``roles``: keep goalkeepers and referees apart.
+    Writes annotations.json (COCO; ``video`` is ``<set>/<clip>``, ``source`` is labelled), images/<set>/…, footage.json
+    (clip -> its ``video`` in each data set that does not declare its clips its own) and quarantine.parquet. The same
+    files give the same bytes. ``roles``: keep goalkeepers and referees apart.
     ``withdrawn``: row sets (column -> value, of WITHDRAWABLE) whose images are left out.
     Raises ``BadLabelsError`` for a data set that cannot be read as one; nothing is half imported then.
     """
@@ -118,6 +123,8 @@ def write_labelled(
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, target)
     write_coco(labels, out / ANNOTATIONS_FILE)
+    footage = {clip: sorted(videos) for clip, videos in into.footage.items()}
+    (out / FOOTAGE_FILE).write_text(json.dumps(footage, sort_keys=True, indent=1) + "\n", encoding="utf-8")
     quarantine = pl.DataFrame(into.faults, schema=QUARANTINE_SCHEMA).sort(
         "file", "line", "rule", "column", "value", "row"
     )
@@ -177,6 +184,8 @@ def _import(source: Path, roles: bool, withdrawn: set[str], into: _Import) -> No
             continue
         if known is None:
             into.without_clip.append(f"{source.name}/{entry.name}")
+        elif not settings.own_clips:
+            into.footage.setdefault(known, set()).add(video)
         numbers[entry.name] = len(into.images) + len(rows) + 1
         rows.append(
             {

@@ -70,6 +70,17 @@ class QueueSettings:
             raise BadInputError(f"weights of the review queue {weights}: none may be negative, one must be above 0")
 
 
+def more_than_planned(queued: Mapping[str, int]) -> str | None:
+    """What to say where the queues of all videos (frames by video) together ask for more than a person's 500 frames."""
+    total = sum(queued.values())
+    if total <= BUDGETS[1]:
+        return None
+    return (
+        f"the review queues of {len(queued)} videos ask for {total:,} frames together, and the plan for {BUDGETS[0]} "
+        f"to {BUDGETS[1]} in all: budget={max(1, BUDGETS[1] // len(queued))} for each video would be that"
+    )
+
+
 def write_review_queue(
     frames: Path, key: str, out: Path, settings: QueueSettings | None = None, pseudo: Path | None = None
 ) -> StepReport:

@@ -20,11 +20,14 @@ from sport_assets.detection.step_report import StepReport
 from sport_assets.detection.teaching_checks import REVIEWED_LABELS
 from sport_assets.lineage.checks import SAMPLE_ROWS, CheckResult
 from sport_assets.lineage.quarantine import QUARANTINE_SCHEMA, write_quarantine
+from sport_assets.lineage.row_index import RowIndex
 
 if TYPE_CHECKING:
     from sport_assets.detection.reviewed import Reviewed
 
 REVIEW_FILE = "review.json"
+REVIEWER = "reviewer"
+"""Column by which what stands on a person's reviews is found."""
 
 
 def write_reviewed(
@@ -115,7 +118,10 @@ def _report(found: "Reviewed", key: str, content: Mapping[str, Any], quarantined
         "reviewer": content["reviewer"] or "unknown",
         "date": content["date"] or "unknown",
     }
-    return StepReport(tuple(results), facts, quarantined)
+    index = RowIndex()
+    if content["reviewer"]:
+        index.add((REVIEWER,), [content["reviewer"]])
+    return StepReport(tuple(results), facts, quarantined, index)
 
 
 def _check(name: str, rules: Mapping[str, int], checked: int, sample: Sequence[Mapping[str, Any]] = ()) -> CheckResult:

@@ -6,7 +6,7 @@ weights that need them.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,16 +44,20 @@ class RfdetrTeacher:
         compiled: bool = False,
     ) -> None:
         self.slicing = slicing or Slicing()
-        self._detector = open_detector(weights, threshold=threshold, device=device)
-        if not isinstance(self._detector, TorchDetector):
+        self._detector: TorchDetector | _OurClasses
+        opened = open_detector(weights, threshold=threshold, device=device)
+        if isinstance(opened, OnnxDetector):
             if compiled or device != "cpu":
-                what = "compile" if compiled else f"device={device}"
+                what = "compile" if compiled else f"teacher_device={device}"
                 raise BadWeightsError(
                     f"{weights.name}: {what} is for checkpoints of rfdetr (.pth); an ONNX file runs as it is, on the "
                     "processor"
                 )
-        elif compiled:
-            self._detector.compile(self.slicing.batch)
+            self._detector = _OurClasses(opened)
+        else:
+            self._detector = opened
+            if compiled:
+                opened.compile(self.slicing.batch)
 
     def identity(self) -> dict[str, Any]:
         """The digest of the weights, and how frames were looked at."""
@@ -113,6 +117,45 @@ def open_detector(
     )
 
 
+class _OurClasses:
+    """An exported detector whose classes are taken by their names: one that keeps roles apart has more than ours."""
+
+    def __init__(self, detector: OnnxDetector) -> None:
+        self.identity, self.counts = detector.identity, detector.counts
+        self._detector = detector
+        by_name = _by_name(detector.categories.values())
+        self._ours = {number: by_name.get(name, 0) for number, name in detector.categories.items()}
+
+    def __call__(self, images: list[Image]) -> list[Detections]:
+        """Detections of each image, best first, of our classes alone."""
+        return [self._read(found) for found in self._detector(images)]
+
+    def _read(self, found: Detections) -> Detections:
+        ids = np.array([self._ours[number] for number in found.categories.tolist()], np.int64)
+        self.counts["other_class"] += int((ids == 0).sum())
+        return _once_each(Detections(found.boxes, found.scores, ids)[ids > 0])
+
+
+def _by_name(names: Iterable[str]) -> dict[str, int]:
+    """Our category of each class of a detector that has one. Raises ``BadWeightsError`` where none has."""
+    told = list(names)
+    found = {name: number for name in told if (number := category_of(name)) is not None}
+    if not found:
+        raise BadWeightsError(
+            f"these weights detect {', '.join(told[:8])}: neither players nor a ball among them. "
+            "Give a detector that was trained on this line's labels."
+        )
+    return found
+
+
+def _once_each(found: Detections) -> Detections:
+    """Without the later of two equal boxes of a category: a query that may be player or goalkeeper is one player."""
+    if not len(found):
+        return found
+    rows = np.column_stack([found.boxes, found.categories])
+    return found[np.sort(np.unique(rows, axis=0, return_index=True)[1])]
+
+
 class TorchDetector:
     """An rfdetr model that can be called with a list of images, as ``OnnxDetector`` can. Make it by ``of_…``."""
 
@@ -121,12 +164,7 @@ class TorchDetector:
         self.counts: Counter[str] = Counter()
         self._model, self._digest, self._kind = model, digest, kind
         self._compiled_batch: int | None = None
-        self._ours = {name: number for name in names if (number := category_of(name)) is not None}
-        if not self._ours:
-            raise BadWeightsError(
-                f"these weights detect {', '.join(names[:8])}: neither players nor a ball among them. "
-                "Give a detector that was trained on this line's labels."
-            )
+        self._ours = _by_name(names)
 
     @classmethod
     def of_checkpoint(cls, path: Path, threshold: float, device: str) -> "TorchDetector":
@@ -187,7 +225,7 @@ class TorchDetector:
         self.counts["degenerate"] += int((~whole & (ids > 0)).sum())
         kept = whole & (ids > 0)
         scores = np.asarray(found.confidence, np.float32)[kept]
-        return Detections(boxes[kept], scores, ids[kept])[np.argsort(-scores, kind="stable")]
+        return _once_each(Detections(boxes[kept], scores, ids[kept])[np.argsort(-scores, kind="stable")])
 
 
 def _read(path: Path) -> Image:

@@ -177,6 +177,12 @@ def weights_path(name: str) -> Path:
     )
 
 
+def pretrained(settings: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Name and SHA-256 of the weights that a training of these complete settings begins with, if it does."""
+    model = settings["model"]
+    return None if model["pretrained"] is None else (Path(model["pretrained"]).name, model["pretrained_sha256"])
+
+
 def choose(settings: Mapping[str, Any], available: Sequence[str], dataset: Path) -> list[str]:
     """Partitions of samples that a training reads: none, since the data set holds its images itself."""
     return []

@@ -4,7 +4,7 @@ Belongs here: what a teacher is, what it is given and gives, choosing one by set
 detects (``background_teacher``, ``rfdetr_teacher``), writing labels (``pseudo_labels``).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol, get_args
@@ -41,6 +41,35 @@ class TeacherSettings:
     slicing: Slicing = field(default_factory=Slicing)
     device: str = "cpu"
     compiled: bool = False
+
+
+DETECTOR_SETTINGS = (
+    "teacher_model",
+    "weights",
+    "slice_size",
+    "slice_overlap",
+    "slice_batch",
+    "teacher_device",
+    "compile",
+)
+"""Settings of pseudo-labels that a detector alone, ``teacher=rfdetr``, has a use for."""
+
+
+def why_refused(given: Collection[str], teachers: Collection[str]) -> str | None:
+    """Why settings cannot be meant: two contradict each other, or none of the videos' ``teachers`` has a use for one.
+
+    ``given``: the names of those that are not as by default.
+    """
+    if {"teacher_model", "weights"} <= set(given):
+        return "teacher_model and weights are both set: a teacher has one or the other"
+    idle = [name for name in DETECTOR_SETTINGS if name in given]
+    if not idle or "rfdetr" in teachers:
+        return None
+    return (
+        f"{', '.join(idle)}: set, but only teacher=rfdetr has a use for it, and the teacher of every video is "
+        f"{' or '.join(sorted(set(teachers)))}. Set teacher=rfdetr, or give a video that teacher alone: "
+        "sport-assets add-video FILE --teacher rfdetr"
+    )
 
 
 @dataclass(frozen=True)

@@ -104,6 +104,22 @@ def settings_of(files: Iterable[tuple[RawFile, Path]]) -> VideoSettings:
     return read_settings(next((path for file, path in files if file.path.endswith(SETTINGS_SUFFIX)), None))
 
 
+def teachers(data: Path, default: str) -> dict[str, str]:
+    """Who labels each video of the data folder: who its own settings name, else ``default``.
+
+    Settings that cannot be read count as silent here: the step that reads them says what is wrong.
+    """
+    found = {}
+    for key in video_keys(data):
+        path = data / settings_file(key)
+        try:
+            own = read_settings(path if path.exists() else None).teacher
+        except BadInputError:
+            own = None
+        found[key] = own or default
+    return found
+
+
 def _in_videos(file: RawFile) -> bool:
     return file.path.startswith(f"{VIDEOS_FOLDER}/")
 

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sport_assets.lineage.digest import sha256_bytes
 from sport_assets.lineage.errors import ChainBroken
 from sport_assets.lineage.home import Home
-from sport_assets.lineage.index import ENTRIES, ROWS, among
+from sport_assets.lineage.index import ENTRIES, FILES, ROWS, among
 from sport_assets.lineage.manifest import Event, Materialization, Withdrawn, parse_event
 from sport_assets.lineage.row_index import wanted
 
@@ -86,6 +86,17 @@ class Lookup:
             limit=1,
         )
         event = self.load(rows[0]) if rows else None
+        return event if isinstance(event, Materialization) else None
+
+    def publisher(self, sha256: str) -> Materialization | None:
+        """The newest materialization that published a file of this content; None where none ever did.
+
+        Of a file that several assets share, it is the first asset's.
+        """
+        holding = sa.select(FILES.c.seq).where(FILES.c.raw.is_(False), FILES.c.sha256 == sha256)
+        rows = self.entries(ENTRIES.c.seq.in_(holding), ENTRIES.c.kind.in_(MADE))
+        own = [row for row in rows if row.key == rows[0].key]
+        event = self.load(own[-1]) if own else None
         return event if isinstance(event, Materialization) else None
 
     def partitions(self, key: str) -> list[str | None]:

@@ -70,16 +70,13 @@ def find_record(ledger: Lookup, model: str) -> Materialization:
 
 def _by_file(ledger: Lookup, path: Path) -> Materialization:
     sha256 = sha256_file(path)
-    holding = sa.select(FILES.c.seq).where(FILES.c.raw.is_(False), FILES.c.sha256 == sha256)
-    rows = ledger.entries(ENTRIES.c.seq.in_(holding), ENTRIES.c.kind.in_(MADE))
-    if not rows:
+    made = ledger.publisher(sha256)
+    if made is None:
         raise LineageError(
             f"{path}: no version in {ledger.home.root} has a file of this content (SHA-256 {sha256}). It was altered, "
             "or made in another home: set SPORT_ASSETS_HOME to that one."
         )
-    # a file that several assets share is the first one's own
-    own = [row for row in rows if row.key == rows[0].key]
-    return _load(ledger, own[-1])
+    return made
 
 
 def _by_folder(ledger: Lookup, path: Path) -> Materialization:

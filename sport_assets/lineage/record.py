@@ -203,6 +203,14 @@ class Record:
         """Read one version by digest through the gate and note it, as pinned."""
         return self._note(self.lineage.read_version(key, version), pinned=True)
 
+    def read_publisher(self, sha256: str) -> Input | None:
+        """Read through the gate, as pinned, what published a file of this content; None where nothing here did.
+
+        A published file that was copied to another place is still what it was made from.
+        """
+        made = self.lineage.ledger.publisher(sha256)
+        return None if made is None else self._note(self.lineage.read_record(made.id), pinned=True)
+
     def read_again(self, ref: InputRef) -> Input:
         """Read the very version that another record read, and note it.
 

@@ -20,12 +20,13 @@ def why_stale(
     code_version: str,
     config: Mapping[str, Any],
     expected_inputs: Iterable[tuple[str, str | None]] = (),
-    raw_paths: Iterable[str] = (),
+    raw_paths: Iterable[str] | None = None,
 ) -> str | None:
     """Why this partition must be made again, or None when it is current.
 
     Compared by content: an input that was made again with the same bytes changes nothing. ``expected_inputs`` are
     inputs that must be among the recorded ones (a new week, say); ``raw_paths`` the raw files that it should record.
+    None: which those are, its code and configuration decide, and so the recorded ones are compared with themselves.
     """
     latest = lineage.ledger.latest(key, partition)
     if latest is None:
@@ -54,7 +55,7 @@ def why_stale(
         if now is None or now.version != version:
             return f"input {_name(input_key, input_partition)} changed"
     raw = {file.path: file for file in latest.raw_files}
-    if set(raw_paths) != set(raw):
+    if raw_paths is not None and set(raw_paths) != set(raw):
         return "other raw files"
     for path, file in raw.items():
         try:

@@ -35,6 +35,7 @@ class Declaration:
     raw_layout: str = ""
     partition_keys: Callable[[], Sequence[str]] | None = None
     raw_optional: bool = False
+    refuses: Callable[[Mapping[str, Any]], str | None] | None = None
 
     def partitions(self) -> list[str]:
         """The partitions that there are; of dynamic ones those that the raw files make."""
@@ -65,6 +66,7 @@ def asset(
     raw_optional: bool = False,
     preset: Callable[[str, Mapping[str, Any]], Mapping[str, Any]] | None = None,
     pins: Mapping[str, str] | None = None,
+    refuses: Callable[[Mapping[str, Any]], str | None] | None = None,
     code: Sequence[str] = (),
     code_files: Iterable[Path] = (),
 ) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
@@ -77,8 +79,10 @@ def asset(
     ``raw_optional`` what stands on the asset can do without it, and is built where there are no such files. ``preset``
     gives the complete settings of a partition under overrides, where the configuration takes ``overrides``. ``pins``
     says of which asset a field of the configuration names a version that is read besides: no edge leads there, since
-    nothing newer is wanted. ``code`` are further functions it runs, as ``module:function``, and ``code_files`` data
-    files that act like code (presets). The function takes ``context``, resources and, if it has settings, ``config``.
+    nothing newer is wanted. ``refuses`` says of a complete configuration why it cannot be meant for the raw files that
+    there are, or None; a build asks before anything is made. ``code`` are further functions it runs, as
+    ``module:function``, and ``code_files`` data files that act like code (presets). The function takes ``context``,
+    resources and, if it has settings, ``config``.
     """
 
     upstream_keys = list(reads)
@@ -104,6 +108,7 @@ def asset(
             raw_layout,
             partition_keys,
             raw_optional,
+            refuses,
         )
         about = dict(metadata or {})
         if column_schema is not None:

@@ -16,7 +16,7 @@ from sport_assets.lineage.home import Home
 from sport_assets.lineage.record import Lineage
 from sport_assets.lineage.staleness import why_stale
 from sport_assets.orchestration.assets import DECLARATIONS
-from sport_assets.orchestration.build_settings import BuildError, Settings
+from sport_assets.orchestration.build_settings import USERS_TO_MEND, BuildError, Settings
 from sport_assets.orchestration.event_log import unhurried
 from sport_assets.orchestration.instance import initialise, instance
 from sport_assets.orchestration.sensors import end_mlflow_runs, reap
@@ -72,12 +72,17 @@ class Builder:
         self._settings = Settings(settings)
 
     def run(self, target: str, partition: str | None, observe: Observer = lambda *_: None) -> Report:
-        """Build ``target``. Raises ``BuildError`` when it cannot begin, or when a step fails or is rejected."""
+        """Build ``target``. Raises ``BuildError`` when it cannot begin, or when a step fails or is rejected.
+
+        A partition that fails stops what stands on it, not the other partitions: they are made first.
+        """
         initialise(self._home)
         report = Report()
         keys = self._keys(target)
         self._check_partition(target, partition)
         self._settings.spread(keys, partition)
+        failed: dict[Step, Exception] = {}
+        lost: set[Step] = set()  # what failed, and what is not begun since it stands on that
         lineage = Lineage(self._home)
         try:
             heal(lineage)
@@ -89,16 +94,27 @@ class Builder:
                 end_mlflow_runs(dagster, self._home)
                 job = self._definitions.resolve_implicit_global_asset_job_def()
                 for number, step in enumerate(steps):
+                    if self._stands_on(step, lost):
+                        lost.add(step)
+                        continue
                     reason = self._why(lineage, step, steps)
                     observe(step, reason or "current", number, len(steps))
                     if reason is None:
                         latest = lineage.ledger.latest(step.key, step.partition)
                         report.done.append(Done(step, "current", "", latest.version if latest else ""))
                         continue
-                    materialize(job, dagster, step, self._given(lineage, step), BUILD_TAGS)
-                    report.done.append(self._outcome(lineage, step, reason))
+                    try:
+                        materialize(job, dagster, step, self._given(lineage, step), BUILD_TAGS)
+                        report.done.append(self._outcome(lineage, step, reason))
+                    except USERS_TO_MEND as error:
+                        if not failed and sum(other.key == step.key for other in steps) == 1:
+                            raise  # there is no other partition to go on with
+                        failed[step] = error
+                        lost.add(step)
         finally:
             lineage.close()
+        if failed:
+            raise BuildError(_failures(failed, lost, report)) from next(iter(failed.values()))
         return report
 
     # -- planning ---------------------------------------------------------------------------------------------------
@@ -228,11 +244,11 @@ class Builder:
     # -- running ----------------------------------------------------------------------------------------------------
 
     def _why(self, lineage: Lineage, step: Step, steps: list[Step]) -> str | None:
-        key = dg.AssetKey(step.key.split("/"))
+        key, declared = dg.AssetKey(step.key.split("/")), DECLARATIONS[step.key]
         expected = [
             (other.key, other.partition)
             for other in steps
-            if DECLARATIONS[step.key].partitions_def is None and other.key in self._parents(step.key)
+            if declared.partitions_def is None and other.key in self._parents(step.key)
         ]
         code_version = self._graph.get(key).code_version
         stale = why_stale(
@@ -242,7 +258,7 @@ class Builder:
             code_version=code_version or "",
             config=self._complete(lineage, step),
             expected_inputs=expected,
-            raw_paths=self._raw_paths(step.key, step.partition),
+            raw_paths=None if declared.raw_paths is None else declared.raw_paths(step.partition),
         )
         return stale or self._stands_on_what_is_gone(lineage, step, expected)
 
@@ -265,6 +281,15 @@ class Builder:
                 return f"input {Step(ref.key, ref.partition)} is gone"
         return None
 
+    def _stands_on(self, step: Step, lost: set[Step]) -> bool:
+        """Whether a step reads one of these: its own partition of an upstream asset, or all partitions of one."""
+        return any(
+            Step(up, step.partition) in lost
+            if self._same_partitions(up, step.key)
+            else any(other.key == up for other in lost)
+            for up in self._parents(step.key)
+        )
+
     def _outcome(self, lineage: Lineage, step: Step, reason: str) -> Done:
         latest = lineage.ledger.latest(step.key, step.partition)
         if latest is None:
@@ -279,6 +304,18 @@ class Builder:
                 f"sport-assets override {latest.id} {failed[0].name} --reason TEXT"
             )
         return Done(step, "made", reason, latest.version)
+
+
+def _failures(failed: Mapping[Step, Exception], lost: set[Step], report: Report) -> str:
+    """Each failed partition with what it said, and what became of the rest."""
+    texts = [str(error) if str(error).startswith(str(step)) else f"{step}: {error}" for step, error in failed.items()]
+    waiting = sorted({step.key for step in lost - failed.keys()})
+    texts.append(
+        f"{len(failed)} of the partitions failed, {len(report.made())} were made. "
+        + (f"Not begun where they stand on what failed: {', '.join(waiting)}. " if waiting else "")
+        + "Mend what is named, or take it away, and build again: what was made stays."
+    )
+    return "\n".join(texts)
 
 
 def materialize(

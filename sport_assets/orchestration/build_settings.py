@@ -22,6 +22,10 @@ class BuildError(Exception):
     """A build that cannot begin or go on; the message names the remedy."""
 
 
+USERS_TO_MEND = (BuildError, LineageError, TrainingError, OSError, ValueError)
+"""Errors whose message is for the user, and that say nothing against other partitions."""
+
+
 class Settings:
     """The settings of one build: ``FIELD=VALUE`` or ``line/asset.FIELD=VALUE``."""
 
@@ -78,10 +82,14 @@ class Settings:
                     raise BuildError(f"--set {', '.join(texts)}: {key}:{one}: {error}") from error
 
     def check(self, keys: Sequence[str], lineage: Lineage) -> None:
-        """Raises ``BuildError`` for a value that its field refuses, ``LineageError`` for a version that is not here."""
+        """Raises ``BuildError`` for what a field, or an asset as a whole, refuses, ``LineageError`` for a version that
+        is not here."""
         for key in keys:
-            complete = self.complete(key)
-            for name, pinned in DECLARATIONS[key].pins.items():
+            complete, declared = self.complete(key), DECLARATIONS[key]
+            why = declared.refuses(complete) if declared.refuses is not None else None
+            if why is not None:
+                raise BuildError(f"{key}: {why}")
+            for name, pinned in declared.pins.items():
                 if complete.get(name) is not None:
                     lineage.read_version(pinned, complete[name])
 

@@ -22,7 +22,7 @@ import dagster as dg
 
 from sport_assets.lineage.home import Home
 from sport_assets.training.errors import EXIT_DONE, EXIT_STOPPED
-from sport_assets.training.spec import TrainingSpec, memory_advice, published_digest
+from sport_assets.training.spec import TrainingSpec, published_digest
 
 # How long a cancelled child may take to write its checkpoint before it is killed.
 STOP_SECONDS = 60
@@ -115,8 +115,7 @@ class Training(Job):
         if code == EXIT_STOPPED and not told:
             return f"The training was stopped at a checkpoint. {self.again}"
         if code == -signal.SIGKILL and not told:
-            advice = memory_advice(self.spec.trainer_settings, self.spec.wanted_precision)
-            remedy = f"If it was the system for lack of memory (see its kernel log): {advice}"
+            remedy = f"If it was the system for lack of memory (see its kernel log): {self.spec.memory_advice}"
             return f"The training was killed. {self.again} {remedy}"
         return super().reason(code, told)
 

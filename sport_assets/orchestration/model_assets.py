@@ -13,6 +13,8 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
+from sport_assets.audit.chain import walk
+from sport_assets.audit.records import LedgerRecords
 from sport_assets.lineage.checks import CheckResult
 from sport_assets.lineage.errors import LineageError
 from sport_assets.lineage.models import MODEL_FILE
@@ -20,7 +22,7 @@ from sport_assets.lineage.record import Input
 from sport_assets.orchestration.assets import asset
 from sport_assets.orchestration.audit_page import audit_page_asset, audit_page_link
 from sport_assets.orchestration.checks import AssetChecks, Check
-from sport_assets.orchestration.leakage import NO_EVALUATION_DATA, judged_fairly
+from sport_assets.orchestration.leakage import FROM_ELSEWHERE, NO_EVALUATION_DATA, from_elsewhere, judged_fairly
 from sport_assets.orchestration.model_line import ModelLine, call, pictures
 from sport_assets.orchestration.model_training import further, stage_asset
 from sport_assets.orchestration.recording import AssetRecord, LineageResource
@@ -209,7 +211,8 @@ def _same_model(made_from: Input, checkpoint: Input) -> None:
 def _card_facts(record: AssetRecord, exported: Input, evaluated: Input, checkpoint: Input) -> dict[str, Any]:
     """What the card says of lineage: content versions alone, so that the same model has the same card.
 
-    ``data`` is what the checkpoint was trained on. What was evaluated on besides is behind the evaluation's version.
+    ``data`` is what the checkpoint was trained on, ``weights_from_elsewhere`` what is behind it that no record tells
+    the training of. What was evaluated on besides is behind the evaluation's version.
     """
     return {
         "partition": record.inner.partition,
@@ -220,6 +223,7 @@ def _card_facts(record: AssetRecord, exported: Input, evaluated: Input, checkpoi
             {"asset": ref.key, "partition": ref.partition, "version": ref.version}
             for ref in checkpoint.materialization.inputs
         ],
+        FROM_ELSEWHERE: from_elsewhere(walk(LedgerRecords(record.inner.lineage), checkpoint.ref.record)),
         "code_version": checkpoint.materialization.code_version,
         "checks": {
             check.name: check.passed

@@ -38,8 +38,11 @@ class ModelLine:
     whose partitions are those that the data set's record names (None where the data set itself holds the samples).
     ``settings`` (``module:function``) takes the partition's dimensions and the dotted overrides and gives the complete
     settings; ``choose`` takes those, the data set's partitions and its folder, and gives the partitions that a training
-    reads. Evaluation and export read all that the data set's record names. ``folds`` takes the settings and the data
-    set's folder, and gives the number of folds to evaluate by, or 0 for a hold-out, which it is where this is absent.
+    reads. ``weights`` takes the settings and gives name and SHA-256 of the file of weights that a user brings for the
+    first stage to begin with, or None. ``memory_settings`` are the settings, by dotted name, that make the network
+    smaller: what a training that runs out of memory advises. Evaluation and export read all that the data set's record
+    names. ``folds`` takes the settings and the data set's folder, and gives the number of folds to evaluate by, or 0
+    for a hold-out, which it is where this is absent.
     ``tuning`` is the asset whose versions hold settings that a search found (``best.json``), for ``StageConfig.tuned``.
     ``evaluate`` and ``export`` are called with ``checkpoint`` (folder), ``split`` (file), ``samples`` (folders by
     partition) and ``out``, and return (facts, check results); ``evaluate`` also what it measured (a ``RowIndex``: side
@@ -67,6 +70,8 @@ class ModelLine:
     card: str
     choose: Callable[[Mapping[str, Any], Sequence[str], Path], Sequence[str]]
     may_lose: Callable[[Mapping[str, str]], bool]
+    weights: Callable[[Mapping[str, Any]], tuple[str, str] | None] | None = None
+    memory_settings: Sequence[str] = ()
     folds: Callable[[Mapping[str, Any], Path], int] | None = None
     tuning: str | None = None
     training_reads: Sequence[str] = ()

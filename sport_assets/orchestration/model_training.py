@@ -22,6 +22,7 @@ from sport_assets.lineage.row_index import load as load_row_index
 from sport_assets.orchestration.assets import DECLARATIONS, asset
 from sport_assets.orchestration.checks import AssetChecks, Check
 from sport_assets.orchestration.launch import Training, train
+from sport_assets.orchestration.leakage import weights_behind
 from sport_assets.orchestration.model_line import ModelLine, Stage, call, pictures
 from sport_assets.orchestration.recording import AssetRecord, LineageResource
 from sport_assets.orchestration.resources import GPU_POOL, Accelerator, Device, DeviceConfig, MlflowTracking
@@ -79,6 +80,8 @@ def stage_asset(model: ModelLine, stage: Stage) -> dg.AssetsDefinition:
         with lineage.record(context, config) as record:
             settings = model.settings_of(stage, _settings(model, record, config))
             read, folds = _read(model, stage, record, settings, config.resume_from)
+            begun = model.weights(settings) if model.weights is not None and stage.starts_from is None else None
+            brought = weights_behind(record.inner, *begun) if begun is not None else {}
             with (
                 accelerator.hold(config, settings["training"].get("devices", 1)) as device,
                 mlflow.run(model.line) as run,
@@ -98,6 +101,7 @@ def stage_asset(model: ModelLine, stage: Stage) -> dg.AssetsDefinition:
                 "settings": settings,
                 "seed": final.seed,
                 **reported,
+                **brought,
                 "fitted_on": _fitted_on(folds),
             }
             facts |= _fold_facts([report for _, report in of_folds])
@@ -204,6 +208,7 @@ def _trainings(
         "device": device.name,
         "precision": device.precision,
         "threads": device.threads,
+        "memory_settings": model.memory_settings,
         # a digest may be given by its beginning; the trainer knows whole ones
         "resume_from": read[-1].ref.version if config.resume_from is not None else None,
     }

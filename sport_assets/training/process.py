@@ -33,7 +33,7 @@ from sport_assets.training.errors import (
     TrainingError,
 )
 from sport_assets.training.lease import lease
-from sport_assets.training.spec import TrainingSpec, memory_advice
+from sport_assets.training.spec import TrainingSpec
 
 if TYPE_CHECKING:
     from sport_assets.training.progress import Reporter
@@ -183,8 +183,7 @@ def understood(error: BaseException, spec: TrainingSpec) -> BaseException:
     signs = ("outofmemory", "memoryerror", "out of memory", "can't allocate memory", "cannot allocate memory")
     if any(sign in text for sign in signs):
         what = str(error).splitlines()[0] if str(error) else type(error).__name__
-        advice = memory_advice(spec.trainer_settings, spec.wanted_precision)
-        return OutOfMemoryError(f"out of memory ({what}). {advice}")
+        return OutOfMemoryError(f"out of memory ({what}). {spec.memory_advice}")
     return error
 
 

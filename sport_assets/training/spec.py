@@ -164,6 +164,8 @@ class TrainingSpec(pydantic.BaseModel):
     tuning. `all`: everything, without validation. Every part but `split` publishes its last epoch: a choice by the
     fold that is held out would make the figure on it too good.
     """
+    memory_settings: tuple[str, ...] = ()
+    """Dotted names of settings, besides the trainer's own, that are lowered where memory is short: for advice alone."""
     resume_from: str | None = None
     """Version (or spec digest) of a finished training to continue; its folder must be among `inputs`."""
 
@@ -191,13 +193,22 @@ class TrainingSpec(pydantic.BaseModel):
         return self.trainer_settings.precision if self.precision == "auto" else self.precision
 
     @property
+    def memory_advice(self) -> str:
+        """What to change when this training runs out of memory."""
+        network = {}
+        for name in self.memory_settings:
+            section, _, field = name.partition(".")
+            network[name] = self.settings.get(section, {}).get(field)
+        return memory_advice(self.trainer_settings, self.wanted_precision, network)
+
+    @property
     def chooses_epoch(self) -> bool:
         """Whether the monitored metric chooses the published epoch and may stop the training early."""
         return self.part == "split"
 
     def identity(self) -> dict[str, Any]:
         """The spec as it counts for the digest and as it is published: no paths, device kind only, inputs sorted."""
-        content = self.model_dump(mode="json")
+        content = self.model_dump(mode="json", exclude={"memory_settings"})
         content["inputs"] = sorted(
             ({name: value for name, value in item.items() if name != "path"} for item in content["inputs"]),
             key=lambda item: (item["key"], item["partition"] or "", item["version"]),
@@ -264,9 +275,10 @@ def published_digest(folder: Path) -> str | None:
         return None
 
 
-def memory_advice(settings: TrainerSettings, precision: str) -> str:
+def memory_advice(settings: TrainerSettings, precision: str, network: Mapping[str, Any] | None = None) -> str:
     """What to change when a training runs out of memory, with the numbers of its own settings.
 
+    ``network``: the settings of the network that can be lowered and what they are, where the line names them.
     Also for whoever started it: the system kills a process for its memory without asking, and then only the parent can
     say so.
     """
@@ -279,7 +291,8 @@ def memory_advice(settings: TrainerSettings, precision: str) -> str:
         )
     if (settings.validation_batch_size or 0) > 1:
         changes.append(f"lower training.validation_batch_size (now {settings.validation_batch_size})")
-    changes.append("lower the model's hidden size or layers")
+    lower = [name if value is None else f"{name} (now {value})" for name, value in (network or {}).items()]
+    changes.append("lower " + (" or ".join(lower) or "the model's hidden size or layers"))
     if precision == "32":
         changes.append("use precision bf16-mixed")
     text = ", or ".join(changes)

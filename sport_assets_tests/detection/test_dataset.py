@@ -31,6 +31,7 @@ from sport_assets.detection.labelled_frames import write_labelled
 from sport_assets.detection.near_duplicates import nearest_across, perceptual_hash, perceptual_hashes
 from sport_assets.detection.step_report import StepReport
 from sport_assets.lineage.checks import CheckResult
+from sport_assets_tests.detection import label_sets
 from sport_assets_tests.detection.label_sets import bytes_below, labels_in, paint, pixels_of
 
 VIDEOS = {"match_1": 4, "match_2": 3, "match_3": 2, "match_4": 1}
@@ -429,3 +430,24 @@ def test_only_pseudo_labels_need_a_score(tmp_path: Path) -> None:
         except BadLabelsError:
             counts.append(0)
     assert counts[1] == 0 < counts[0] == counts[2]
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_a_clip_in_two_labelled_sets_is_one_footage_unless_they_say_otherwise(tmp_path: Path, own: bool) -> None:
+    """Two exports of the same clips, encoded anew: no image is the same, and the footage is."""
+    for number, name in enumerate(("v1", "v2")):
+        folder = label_sets.coco(tmp_path / name)
+        for place, image in enumerate(label_sets.NAMES):
+            paint(folder / image, 10 * number + place)
+        label_sets.write(folder / "dataset.json", label_sets.SETTINGS | ({"own_clips": True} if own else {}))
+    imported, out = tmp_path / "imported", tmp_path / "out"
+    imported.mkdir()
+    out.mkdir()
+    write_labelled([tmp_path / "v1", tmp_path / "v2"], imported)
+    settings = {"valid_share": 0.0, "test_share": 0.0, "layout": "rfdetr", "least_score": 0.0}
+    given: list[tuple[Kind, str, Path, Path]] = [("labelled", "detection", imported, imported)]
+    write_from_folders(given, out, settings={**settings, "valid_videos": ["v1/a"]}, teacher_videos=())
+    content = json.loads((out / "split.json").read_text())
+    together = [["v1/a", "v2/a"], ["v1/b", "v2/b"]]
+    assert content["same_footage"] == ([] if own else together)
+    assert content["sides"]["valid"] == (["v1/a"] if own else ["v1/a", "v2/a"])

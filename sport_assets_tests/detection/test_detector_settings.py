@@ -20,6 +20,14 @@ def test_each_preset_is_whole(preset: str) -> None:
     assert settings["phase_1"]["learning_rate"] == 0.0001
 
 
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("phase", ["phase_1", "phase_2"])
+def test_the_course_of_the_learning_rate_can_be_set_in_each_phase_of_each_preset(preset: str, phase: str) -> None:
+    changed = {f"{phase}.final_learning_rate_share": 0.2, f"{phase}.warmup_epochs": 0.25, f"{phase}.max_epochs": 7}
+    own = resolve({"preset": preset}, {**changed, f"{phase}.learning_rate": 0.001})[phase]
+    assert own == {"final_learning_rate_share": 0.2, "warmup_epochs": 0.25, "max_epochs": 7, "learning_rate": 0.001}
+
+
 def test_production_is_what_the_specification_asks_for() -> None:
     settings = resolve({"preset": "production"}, {})
     training = settings["training"]

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from sport_assets.detection.coco import read_coco
 from sport_assets.detection.errors import BadWeightsError
 from sport_assets.detection.network_input import DEVIATION, MEAN, rfdetr_input
 from sport_assets.detection.onnx_detector import OnnxDetector
+from sport_assets.detection.pseudo_labels import write_pseudo_labels
 from sport_assets.detection.rfdetr_teacher import RfdetrTeacher, open_detector
 from sport_assets.detection.slicing import Slicing
 from sport_assets.detection.teachers import KeptFrames, TeacherSettings, make_teacher
@@ -163,6 +165,31 @@ def test_teacher_looks_by_windows(file: Path, tmp_path: Path) -> None:
     assert said["name"] == "rfdetr" and said["slicing"]["size"] == 320 and "batch" not in said["slicing"]
     assert teacher.counts["degenerate"] > 0
     assert RfdetrTeacher(file).identity()["sha256"] == said["sha256"]
+
+
+def test_a_teacher_that_keeps_roles_apart_teaches_players_and_balls(tmp_path: Path) -> None:
+    """Its goalkeepers are players; a query that may be both is one; classes that are not ours are counted."""
+    told = shipped_content(categories={"1": "player", "2": "ball", "3": "goalkeeper", "4": "corner flag"}, keep=5)
+    low = -9.0
+    roles = write_constant_detector(
+        tmp_path / "roles.onnx",
+        BOXES[:2] + BOXES[3:],
+        [[1.0, low, 2.0, low, low], [low, 1.5, low, low, low], [low, low, low, 0.5, low]],
+        content=told,
+    )
+    frames = make_frames(tmp_path / "left", count=1)
+    out = tmp_path / "out"
+    out.mkdir()
+    settings = TeacherSettings("rfdetr", roles, 0.2)
+    report = write_pseudo_labels(frames, Path("left.mp4"), "left", out, settings)
+    labels = read_coco(out / "annotations.json")
+    assert labels.categories == {1: "player", 2: "ball"}
+    assert labels.boxes["category"].to_list() == [1, 2]
+    assert report.facts["players"] == 1 and report.facts["dropped"]["other_class"] == 1
+    told["categories"] = {"1": "cat", "2": "dog"}
+    other = write_constant_detector(tmp_path / "other.onnx", BOXES, LOGITS, content=told)
+    with pytest.raises(BadWeightsError, match="these weights detect cat, dog: neither players nor a ball"):
+        RfdetrTeacher(other)
 
 
 def test_needs_no_torch(file: Path) -> None:

@@ -15,7 +15,13 @@ from sport_assets.detection.coco import Labels, read_coco, write_coco
 from sport_assets.detection.errors import BadInputError, BadLabelsError
 from sport_assets.detection.pseudo_labels import write_pseudo_labels
 from sport_assets.detection.review_gallery import MOST_BYTES
-from sport_assets.detection.review_queue import QueueSettings, rank_frames, score_parts, write_review_queue
+from sport_assets.detection.review_queue import (
+    QueueSettings,
+    more_than_planned,
+    rank_frames,
+    score_parts,
+    write_review_queue,
+)
 from sport_assets.detection.reviewed_labels import write_reviewed
 from sport_assets.detection.teachers import TeacherSettings
 from sport_assets_tests.detection.frame_folders import SayingTeacher, make_frames
@@ -129,6 +135,12 @@ def test_labels_of_other_frames_are_refused(pseudo: Path, tmp_path: Path) -> Non
         write_review_queue(other, "left", tmp_path / "out", None, pseudo)
 
 
+def test_queues_that_ask_for_more_than_planned_in_all_are_told_of() -> None:
+    assert more_than_planned({"a": 300, "b": 200}) is None
+    said = str(more_than_planned({f"v{number}": 300 for number in range(10)}))
+    assert "10 videos ask for 3,000 frames together" in said and "budget=50 for each video" in said
+
+
 def test_review_comes_back(frames: Path, pseudo: Path, tmp_path: Path) -> None:
     queue, out = tmp_path / "queue", tmp_path / "out"
     queue.mkdir()
@@ -148,6 +160,8 @@ def test_review_comes_back(frames: Path, pseudo: Path, tmp_path: Path) -> None:
     assert checks["queue_reviewed"].failed == 1 and not checks["queue_reviewed"].passed
     assert checks["reviewer_known"].passed and checks["has_reviewed_frames"].passed
     assert report.facts["reviewer"] == "ada"
+    [who] = report.identifiers.identifiers()
+    assert (who.columns, who.values()) == (("reviewer",), ["ada"])
 
 
 def test_unknown_images_of_a_review_are_quarantined(frames: Path, pseudo: Path, tmp_path: Path) -> None:
@@ -162,6 +176,7 @@ def test_unknown_images_of_a_review_are_quarantined(frames: Path, pseudo: Path, 
     assert report.quarantined >= 1 and len(pl.read_parquet(out / "quarantine.parquet")) >= 1
     checks = {check.name: check for check in report.checks}
     assert not checks["labels_usable"].passed and not checks["reviewer_known"].passed
+    assert not report.identifiers
 
 
 def test_reviews_of_another_video_are_refused(frames: Path, tmp_path: Path) -> None:

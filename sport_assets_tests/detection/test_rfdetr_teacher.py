@@ -127,5 +127,5 @@ def test_an_onnx_file_is_not_compiled(tmp_path: Path) -> None:
     )
     with pytest.raises(BadWeightsError, match=r"model\.onnx: compile is for checkpoints of rfdetr"):
         RfdetrTeacher(tmp_path / "model.onnx", compiled=True)
-    with pytest.raises(BadWeightsError, match=r"model\.onnx: device=cuda:0 is for checkpoints"):
+    with pytest.raises(BadWeightsError, match=r"model\.onnx: teacher_device=cuda:0 is for checkpoints"):
         RfdetrTeacher(tmp_path / "model.onnx", device="cuda:0")

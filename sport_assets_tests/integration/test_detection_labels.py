@@ -123,6 +123,8 @@ def test_a_review_goes_before_pseudo_labels_and_says_whose_it_is(own: Path) -> N
     assert len(review["frames"]) == len(came) and len(review["not_reviewed"]) == 1
     recorded = materializations(own)["detection/reviewed_labels", KEY]
     assert recorded.facts["reviewer"] == "ada"
+    stands_on_her = {one["name"]: one["how"] for one in answer(own, "impact", "--row", "reviewer=ada")["affected"]}
+    assert stands_on_her == {f"detection/reviewed_labels:{KEY}": "holds", "detection/coco_dataset": "stands on"}
     assert [file.path for file in recorded.raw_files] == [f"detection/reviewed/{KEY}.zip"]
     assert [check.name for check in recorded.checks if not check.passed] == ["queue_reviewed"]
     assert answer(own, *BUILD)["made"] == []

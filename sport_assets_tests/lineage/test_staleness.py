@@ -72,7 +72,10 @@ def test_raw_files_that_changed(lineage: Lineage) -> None:
         record.register_raw(["w01.csv"])
         record.publish()
     assert _ask(lineage, raw_paths=["w01.csv"]) is None
+    assert _ask(lineage, raw_paths=[]) == "other raw files"
+    assert _ask(lineage) is None, "nobody says which they should be but its code and configuration"
     raw.write_bytes(b"b")
     assert _ask(lineage, raw_paths=["w01.csv"]) == "raw file w01.csv changed"
+    assert _ask(lineage) == "raw file w01.csv changed"
     raw.unlink()
     assert _ask(lineage, raw_paths=["w01.csv"]) == "raw file w01.csv is gone"

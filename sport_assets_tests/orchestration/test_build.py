@@ -225,3 +225,36 @@ def test_one_partition_is_made_with_all_that_it_stands_on(toy: ToyHome) -> None:
     assert [str(d.step) for d in Builder(definitions, toy.home).run("diamond/compared", "d1").made()] == [
         "diamond/compared:d1"
     ]
+
+
+class ScaledConfig(dg.Config):
+    weights: str | None = None
+
+
+@asset("diamond", description="what its configuration says besides", reads=["day"], partitions_def=DAYS)
+def scaled(context: dg.AssetExecutionContext, lineage: LineageResource, config: ScaledConfig) -> dg.MaterializeResult:
+    with lineage.record(context, config) as record:
+        record.read("diamond/day")
+        files = record.register_raw([config.weights] if config.weights is not None else [], listed=False)
+        record.output("scaled.txt").write_text(str([file.sha256 for file in files]))
+        return record.publish()
+
+
+def test_a_raw_file_that_the_configuration_names_makes_it_again_when_it_changes_alone(toy: ToyHome) -> None:
+    definitions = dg.Definitions(
+        assets=[day, scaled], resources={"lineage": LineageResource()}, loggers={"console": console_logger}
+    )
+    weights = toy.home.data / "toy" / "weights.bin"
+    weights.write_bytes(b"1")
+
+    def made(*settings: str) -> dict[str, str]:
+        report = Builder(definitions, toy.home, settings).run("diamond/scaled", "d1")
+        return {str(done.step): done.reason for done in report.made()}
+
+    named = "weights=toy/weights.bin"
+    assert made(named) == {"diamond/day:d1": "never made", "diamond/scaled:d1": "never made"}
+    assert made(named) == {}
+    weights.write_bytes(b"2")
+    assert made(named) == {"diamond/scaled:d1": "raw file toy/weights.bin changed"}
+    assert made() == {"diamond/scaled:d1": "configuration changed"}
+    assert made() == {}

@@ -9,11 +9,15 @@ import pytest
 
 from sport_assets.audit.chain import walk
 from sport_assets.audit.records import LedgerRecords
+from sport_assets.lineage.checks import CheckResult
+from sport_assets.lineage.errors import LineageError
 from sport_assets.lineage.home import Home
 from sport_assets.lineage.record import Lineage
 from sport_assets.lineage.store import Store
 from sport_assets.orchestration.assets import asset
 from sport_assets.orchestration.build import Builder, BuildError
+from sport_assets.orchestration.checks import AssetChecks, Check
+from sport_assets.orchestration.console import console_logger
 from sport_assets.orchestration.instance import instance
 from sport_assets.orchestration.likeness import IDENTICAL
 from sport_assets.orchestration.recorded import Recorded
@@ -72,6 +76,56 @@ def joined(context: dg.AssetExecutionContext, lineage: LineageResource) -> dg.Ma
 DEFS = dg.Definitions(
     assets=[raw, note, joined], resources={"lineage": LineageResource()}, executor=dg.in_process_executor
 )
+
+
+@asset(
+    "strict",
+    name="raw",
+    description="refuses what is bad",
+    partitions_def=CLIPS,
+    partition_keys=clips,
+    raw_paths=lambda key: [f"clips/{key}.txt"],
+)
+def strict_raw(context: dg.AssetExecutionContext, lineage: LineageResource) -> dg.MaterializeResult:
+    with lineage.record(context) as record:
+        [file] = record.register_raw([f"clips/{context.partition_key}.txt"])
+        if (Home.from_environment().data / file.path).read_text() == "bad":
+            raise LineageError("bad.txt: this clip is bad. Mend it.")
+        return record.publish()
+
+
+SOUND = AssetChecks([Check("sound", "the clip is not worse")])
+
+
+@asset(
+    "strict",
+    description="rejects what is worse",
+    reads=["raw"],
+    partitions_def=CLIPS,
+    partition_keys=clips,
+    checks=SOUND,
+)
+def checked(context: dg.AssetExecutionContext, lineage: LineageResource) -> dg.MaterializeResult:
+    with lineage.record(context) as record:
+        text = record.read("strict/raw").raw_path("*.txt").read_text()
+        record.output("checked.txt").write_text(text)
+        record.check(CheckResult("sound", text != "worse"))
+        return record.publish()
+
+
+@asset("strict", name="all", description="stands on all", reads=["checked"])
+def strict_all(context: dg.AssetExecutionContext, lineage: LineageResource) -> dg.MaterializeResult:
+    with lineage.record(context) as record:
+        record.output("all.txt").write_text("".join(record.read("strict/checked", key).ref.version for key in clips()))
+        return record.publish()
+
+
+STRICT = dg.Definitions(
+    assets=[strict_raw, checked, strict_all],
+    resources={"lineage": LineageResource()},
+    executor=dg.in_process_executor,
+    loggers={"console": console_logger},
+)
 SENSOR = raw_files_sensor("clips", "clips/raw", settle_seconds=0.0)
 
 
@@ -124,6 +178,44 @@ def test_a_taken_away_clip_is_gone_from_what_stands_on_all(home: Home) -> None:
     (home.data / "clips" / "a.txt").unlink()
     [done] = Builder(DEFS, home).run("clips/joined", None).made()
     assert done.reason == "input clips/raw:a is gone"
+
+
+def test_a_clip_that_fails_stops_what_stands_on_it_and_no_other_clip(home: Home) -> None:
+    (home.data / "notes").mkdir()
+    for key in ("a", "bad", "c", "worse"):
+        (home.data / "clips" / f"{key}.txt").write_text(key)
+        (home.data / "notes" / f"{key}.txt").write_text("!")
+    seen: list[str] = []
+    with pytest.raises(BuildError) as raised:
+        Builder(STRICT, home).run("strict/all", None, lambda step, *_: seen.append(str(step)))
+    lines = str(raised.value).splitlines()
+    assert lines[0] == "strict/raw:bad: bad.txt: this clip is bad. Mend it."
+    assert lines[1].startswith("strict/checked:worse was rejected by its checks: sound")
+    assert "2 of the partitions failed, 5 were made" in lines[2] and lines[2].count("strict/") == 2
+    assert "strict/all, strict/checked" in lines[2]
+    assert seen[-3:] == ["strict/checked:a", "strict/checked:c", "strict/checked:worse"], "all was not begun"
+    for key in ("bad", "worse"):
+        (home.data / "clips" / f"{key}.txt").write_text(f"{key} no more")
+    made = [str(done.step) for done in Builder(STRICT, home).run("strict/all", None).made()]
+    assert made == ["strict/raw:bad", "strict/raw:worse", "strict/checked:bad", "strict/checked:worse", "strict/all"]
+
+
+def test_a_single_partition_fails_with_its_own_error_and_an_interruption_ends_it_all(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for key in ("a", "bad"):
+        (home.data / "clips" / f"{key}.txt").write_text(key)
+    with pytest.raises(LineageError, match=r"^bad\.txt: this clip is bad"):
+        Builder(STRICT, home).run("strict/raw", "bad")
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sport_assets.orchestration.build.materialize", interrupted)
+    seen: list[str] = []
+    with pytest.raises(KeyboardInterrupt):
+        Builder(STRICT, home).run("strict/all", None, lambda step, *_: seen.append(str(step)))
+    assert seen == ["strict/raw:a"]
 
 
 def test_the_sensor_adds_the_key_and_asks_for_it(home: Home) -> None:

@@ -8,6 +8,7 @@ import dagster as dg
 import pytest
 
 from sport_assets.lineage.checks import CheckResult
+from sport_assets.lineage.digest import sha256_file
 from sport_assets.lineage.errors import GateRefused, LineageError
 from sport_assets.orchestration.build import BuildError
 from sport_assets.orchestration.model_line import pictures
@@ -208,3 +209,21 @@ def test_pictures_of_both_kinds_are_drawn(tmp_path: Path) -> None:
     assert set(shown) == {"curves", "play"}
     assert shown["curves"].startswith("![curves](data:image/svg+xml;base64,")
     assert shown["play"].startswith("![play](data:image/png;base64,")
+
+
+def test_weights_of_this_home_that_a_training_begins_with_are_among_its_inputs(
+    built: tuple[ToyHome, dict[str, str]],
+) -> None:
+    toy, _ = built
+    weights = sha256_file(toy.folder("toy/checkpoint", SMALL) / "weights.safetensors")
+    begun = toy.latest("toy/checkpoint", SMALL)
+    object.__setattr__(toy_line.MODEL, "weights", lambda settings: ("copied.safetensors", weights))
+    try:
+        toy.build("toy/checkpoint", "small|1", EPOCHS)
+    finally:
+        object.__setattr__(toy_line.MODEL, "weights", None)
+    record = toy.latest("toy/checkpoint", "small|1")
+    assert [ref.record for ref in record.inputs if ref.pinned] == [begun.id]
+    assert "weights_from_elsewhere" not in record.facts
+    spec = json.loads((toy.folder("toy/checkpoint", "small|1") / "training_spec.json").read_text())
+    assert {one["key"] for one in spec["inputs"]} == {"toy/split", "toy/clean"}, "the settings name the file"

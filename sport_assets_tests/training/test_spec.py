@@ -143,6 +143,15 @@ def test_memory_advice_names_what_can_be_lowered() -> None:
     assert "training.validation_batch_size (now 64)" in smallest
 
 
+def test_memory_advice_names_the_settings_of_the_line_and_makes_no_other_training() -> None:
+    given = {"line": "toy", "model": "small", "builder": "a:b", "settings": {"model": {"size": 640, "depth": None}}}
+    plain = TrainingSpec.model_validate(given)
+    told = TrainingSpec.model_validate(given | {"memory_settings": ("model.size", "model.depth")})
+    assert "lower model.size (now 640) or model.depth, or" in told.memory_advice
+    assert "hidden size" in plain.memory_advice and "hidden size" not in told.memory_advice
+    assert told.digest == plain.digest and "memory_settings" not in told.identity()
+
+
 def test_the_spec_is_light() -> None:
     modules = "sport_assets.training.spec, sport_assets.training.lease, sport_assets.training.run"
     code = f"import sys, sport_assets.training.job, {modules}; print(sorted(sys.modules))"
