@@ -51,8 +51,9 @@ def evaluate(
 
     From which score on a detection is believed is chosen on the validation side, by category; for windows by a look at
     it through windows. Beside the model stand a baseline that never looks at an image, and the model used otherwise: by
-    windows, and with balls filtered by their tracks. Writes evaluation.json, predictions.parquet, errors.parquet and pictures to ``out``. Returns facts, checks,
-    and the videos that were measured. Raises BadSpecError where there is no test side.
+    windows, and with balls filtered by their tracks. Writes evaluation.json, predictions.parquet, errors.parquet and
+    pictures to ``out``. Returns facts, checks, and the videos that were measured. Raises BadSpecError where there is no
+    test side.
     """
     module, dataset = load(checkpoint), split.parent
     if not (dataset / "test").is_dir():
