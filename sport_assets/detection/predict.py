@@ -122,7 +122,8 @@ def predict(
     pictures, total, rate = _video(input_path) if is_video else (*_images(input_path), 0.0)
     drawn = None if video is None else AnnotatedVideo(video, rate, names, detector.thresholds)
     results: list[_Result] = []
-    turned, removed = 0, None
+    turned = 0
+    removed: dict[str, int] | None = None
     try:
         for picture, found in _detected(detector, pictures, slicing):
             results.append(_Result(picture.about, picture.image.shape[1], picture.image.shape[0], found))

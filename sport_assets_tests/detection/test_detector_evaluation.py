@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,8 @@ from sport_assets.detection.slicing import Image
 
 WIDTH, HEIGHT = 192, 128
 Answer = Callable[[Image], Detections]
-Row = tuple[int, int, float, float, float, float]
+Row = Sequence[float]
+"""Category, score, left, top, right, bottom."""
 
 
 def dataset(folder: Path, images: int = 4) -> Path:
@@ -57,18 +58,18 @@ def dataset(folder: Path, images: int = 4) -> Path:
 
 
 def painted(image: Image, score: float) -> list[Row]:
-    """Exactly what is painted in an image or in a window of it: category and box."""
+    """Exactly what is painted in an image or in a window of it."""
     rows: list[Row] = []
     for category, mask in ((PLAYER, image[:, :, 1] < 70), (BALL, image[:, :, 0] > 200)):
         count, _, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
-        rows += [(category, 0, *map(float, (x, y, x + w, y + h))) for x, y, w, h, _ in stats[1:count]]
-    return [(category, round(score * 1000), *box) for category, _, *box in rows]  # type: ignore[misc]
+        rows += [(category, score, x, y, x + w, y + h) for x, y, w, h, _ in stats[1:count].astype(float).tolist()]
+    return rows
 
 
-def answer(rows: list[Row]) -> Detections:
-    """Rows of category, score in thousandths, box."""
+def answer(rows: Sequence[Row]) -> Detections:
+    """Rows as detections, best score first."""
     table = np.array(rows, np.float32).reshape(-1, 6)
-    found = Detections(table[:, 2:], table[:, 1] / 1000, table[:, 0].astype(np.int64))
+    found = Detections(table[:, 2:], table[:, 1], table[:, 0].astype(np.int64))
     return found[np.argsort(-found.scores, kind="stable")]
 
 
@@ -95,7 +96,7 @@ def with_faint_boxes(image: Image) -> Detections:
     """What is painted, and the spare boxes of a network that answers once for each of its queries."""
     random = np.random.default_rng(int(image.sum()) % 1000)
     corners = np.sort(random.uniform(0, 1, (40, 2, 2)), axis=1) * (image.shape[1], image.shape[0])
-    faint = [(int(random.integers(1, 3)), int(random.integers(1, 50)), *each.ravel().tolist()) for each in corners]
+    faint = [(int(random.integers(1, 3)), random.uniform(0.001, 0.05), *each.ravel().tolist()) for each in corners]
     return answer([*painted(image, 0.9), *faint])
 
 
@@ -110,12 +111,10 @@ def test_faint_boxes_do_not_spoil_what_is_found_by_windows(tmp_path: Path, monke
 
 def test_a_filter_that_acts_on_nothing_changes_no_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def unsure(image: Image) -> Detections:
-        """Balls in one half of the pitch get a score below that of ghosts: a table without them has another AP."""
-        rows = painted(image, 0.9)
-        ghosts: list[Row] = [(BALL, 100, 20.0 * n, 0.0, 20.0 * n + 5, 5.0) for n in range(8)]
-        return answer(
-            [(c, 60 if c == BALL and box[0] > WIDTH / 3 else score, *box) for c, score, *box in rows] + ghosts
-        )
+        """Some true balls get a score below that of ghosts: a table without them has another AP."""
+        found = answer([*painted(image, 0.9), *((BALL, 0.1, 20 * n, 0, 20 * n + 5, 5) for n in range(8))])
+        low = (found.categories == BALL) & (found.scores > 0.5) & (found.boxes[:, 0] > WIDTH / 3)
+        return Detections(found.boxes, np.where(low, 0.06, found.scores).astype(np.float32), found.categories)
 
     report = evaluated(tmp_path, monkeypatch, unsure)
     assert report["temporal_filter"]["images_acted_on"] == 0
@@ -128,7 +127,7 @@ def test_a_filter_that_acts_on_nothing_changes_no_figure(tmp_path: Path, monkeyp
 def test_the_thresholds_for_windows_are_chosen_through_windows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def surer_by_windows(image: Image) -> Detections:
         whole = image.shape[:2] == (HEIGHT, WIDTH)
-        ghost: Row = (PLAYER, 200 if whole else 600, 0.0, 0.0, 9.0, 9.0)
+        ghost = (PLAYER, 0.2 if whole else 0.6, 0, 0, 9, 9)
         return answer([*painted(image, 0.3 if whole else 0.9), ghost])
 
     report = evaluated(tmp_path, monkeypatch, surer_by_windows)

@@ -165,8 +165,9 @@ def test_where_a_model_runs(tmp_path: Path, model: Path, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CPU])
     pictures = coco(tmp_path / "pictures")
-    for options in ({}, {"device": "auto"}, {"threads": 2}):
-        assert predict(model, pictures, tmp_path / "r.json", **options).device == "cpu"  # type: ignore[arg-type]
+    several: list[dict[str, Any]] = [{}, {"device": "auto"}, {"threads": 2}]
+    for options in several:
+        assert predict(model, pictures, tmp_path / "r.json", **options).device == "cpu"
     with pytest.raises(ModelError, match="and no CUDA"):
         LocalDetector(model, device="cuda")
 
