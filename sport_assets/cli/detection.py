@@ -100,10 +100,18 @@ def predict_detection(
     overlap: Annotated[float, typer.Option(help="Of neighbouring windows, as a share of their side.")] = 0.2,
     threshold: Annotated[float, typer.Option(min=0, max=1, help="Least score of a result.")] = 0.05,
     video: Annotated[Path | None, typer.Option(help="MP4 to write: the frames of the video with boxes.")] = None,
+    filter_balls: Annotated[
+        bool, typer.Option("--filter-balls", help="Of a video: take out balls on no smooth path over its frames.")
+    ] = False,
+    categories: Annotated[
+        str | None, typer.Option(help="As 1=player,2=ball, in the order of training: for exports of rfdetr itself.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:N, or auto: a GPU if ONNX Runtime has CUDA.")] = "cpu",
+    threads: Annotated[int, typer.Option(min=1, help="Of the processor. One gives the same bits everywhere.")] = 1,
     as_json: JSON = False,
 ) -> None:
     """Detect players and balls. With --slice a network sees small balls of large frames in their full size."""
-    from sport_assets.detection.predict import predict
+    from sport_assets.detection.predict import parse_categories, predict
     from sport_assets.detection.slicing import Slicing
     from sport_assets.lineage.models import find_model
 
@@ -118,6 +126,10 @@ def predict_detection(
                 slicing=slicing,
                 threshold=threshold,
                 video=video,
+                filter_balls=filter_balls,
+                categories=None if categories is None else parse_categories(categories),
+                device=device,
+                threads=threads,
                 progress=lambda done, total: status.update(f"detecting: {done} of {total} images"),
             )
         if as_json:
@@ -125,5 +137,16 @@ def predict_detection(
             return
         found = ", ".join(f"{count} × {name}" for name, count in report.detections.items())
         err.print(f"{report.images} images: {found}; in {output}", highlight=False, soft_wrap=True)
+        if report.balls_filtered is not None:
+            reasons = ", ".join(f"{count} {reason}" for reason, count in report.balls_filtered.items())
+            taken = sum(report.balls_filtered.values())
+            err.print(f"{taken} balls filtered out" + f" ({reasons})" * bool(reasons), highlight=False, soft_wrap=True)
+        if report.turned:
+            err.print(
+                f"{report.turned} images have an orientation tag: boxes are in their pixels as stored, not as viewers "
+                "turn them. Detectors know people upright: save such images upright first.",
+                highlight=False,
+                soft_wrap=True,
+            )
         if video is not None:
             err.print(f"drawn: {video}", highlight=False, soft_wrap=True)

@@ -94,6 +94,8 @@ MEANING: dict[str, str] = {
     "image_missing": "the labels name an image that is not in the data set: put it there or take its labels out",
     "image_unreadable": "the image cannot be decoded to its end: replace it",
     "image_size_differs": "the labels were made on an image of another size: export them again",
+    "image_turned": "viewers turn or mirror the image by its orientation tag, and the size that the labels give, if "
+    "any, does not tell whether they were made on that: save it upright, without the tag, and label it so",
     "image_twice": "the same image is there already; the first in order of name is used",
     "image_named_twice": "several entries name the same image file, so that nobody knows whose boxes hold: leave one",
     "image_without_labels": "an image of which no label file says anything: label it, or say that nothing is in it",

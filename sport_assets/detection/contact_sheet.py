@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sport_assets.detection.categories import BALL, PLAYER
 from sport_assets.detection.coco import Labels
 from sport_assets.detection.errors import BadLabelsError
-from sport_assets.detection.label_entries import decode
+from sport_assets.detection.pictures import decode
 
 MOST_BYTES = 500_000
 _WIDTHS = (360, 300, 240, 180, 120)  # of a cell, in pixels: the first whose sheet is small enough

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import polars as pl
 
 from sport_assets.detection.annotation_schemas import BOXES, IMAGES, clipped, relation_failures
+from sport_assets.detection.categories import BALL
 from sport_assets.detection.coco import BOX_COLUMNS, IMAGE_COLUMNS, Labels
 from sport_assets.detection.errors import BadLabelsError
 from sport_assets.lineage.digest import sha256_file
@@ -44,13 +45,15 @@ class Merged:
     same_footage: tuple[frozenset[str], ...]
     """Videos that share an image, though they are called differently."""
     counts: Mapping[str, Any]
-    """By source: images used; by pair of sources: images for which the first was preferred; boxes cut at an edge."""
+    """By source: images used; by pair of sources: images for which the first was preferred; boxes cut at an edge; balls
+    of pseudo-labels beyond the best one of their image."""
 
 
 def merge(sources: Sequence[Source]) -> Merged:
     """Join sources: for each image, labels of the first source in ``PRECEDENCE`` that has it.
 
-    Two images are the same when they are of the same frame of the same video, or their files have the same bytes.
+    Two images are the same when they are of the same frame of the same video, or their files have the same bytes. A
+    match has one ball: of an image's pseudo-labels only the ball with the best score is taken.
     Raises ``BadLabelsError`` for no images, images without a video or without a file, labels that break a rule, and
     sources with different categories.
     """
@@ -62,7 +65,7 @@ def merge(sources: Sequence[Source]) -> Merged:
     used: Counter[str] = Counter()
     superseded: Counter[str] = Counter()
     footage: set[frozenset[str]] = set()
-    cut = 0
+    cut = spare_balls = 0
     for place, source in enumerate(ordered):
         _keeps_the_rules(source)
         inside, over = clipped(source.labels.boxes, source.labels.images)
@@ -94,7 +97,11 @@ def merge(sources: Sequence[Source]) -> Merged:
             kept.add(row["image"])
             used[source.kind] += 1
             rows.append({**row, "sha256": digest, "source": source.kind, "path": path, "from": (place, row["image"])})
-        boxes.append(inside.filter(pl.col("image").is_in(list(kept))).with_columns(place=pl.lit(place)))
+        taken = inside.filter(pl.col("image").is_in(list(kept)))
+        if source.kind == "pseudo":
+            every, taken = taken, _one_ball(taken)
+            spare_balls += len(every) - len(taken)
+        boxes.append(taken.with_columns(place=pl.lit(place)))
     if not rows:
         raise BadLabelsError(
             "no labels: add a video (sport-assets add-video FILE), put a labelled data set into detection/labelled/, "
@@ -118,10 +125,18 @@ def merge(sources: Sequence[Source]) -> Merged:
         "images_by_source": {kind: used[kind] for kind in PRECEDENCE},
         "images_superseded": dict(sorted(superseded.items())),
         "boxes_cut_at_the_edge": cut,
+        "pseudo_balls_left_out": spare_balls,
     }
     table = pl.DataFrame([{name: row[name] for name in IMAGE_COLUMNS} for row in images], schema=IMAGE_COLUMNS)
     paths = tuple(row["path"] for row in rows)
     return Merged(Labels(table, joined, categories), paths, tuple(sorted(footage, key=sorted)), counts)
+
+
+def _one_ball(boxes: pl.DataFrame) -> pl.DataFrame:
+    """The boxes without all balls of an image but that with the best score; of equal ones the first by id."""
+    balls = boxes.filter(pl.col("category") == BALL).sort("score", "box", descending=[True, False], nulls_last=True)
+    spare = balls.filter(pl.int_range(pl.len()).over("image") > 0)
+    return boxes.join(spare, on="box", how="anti", maintain_order="left")
 
 
 def _categories(sources: Sequence[Source]) -> dict[int, str]:

@@ -54,8 +54,9 @@ def summary(
 ) -> dict[str, Any]:
     """The report of the test side.
 
-    ``variants``: the same model used otherwise (``sliced``, ``temporal_filter``). ``validation``: labels and
-    predictions that the model's thresholds were chosen on; their counts stand in the report. Keys: ``metrics`` (group,
+    ``variants``: the same model used otherwise (``sliced``, ``temporal_filter``), each with thresholds of its own.
+    ``validation``: labels and predictions that the model's thresholds were chosen on; their counts stand in the report.
+    Keys: ``metrics`` (group,
     metric, value, and low and high where there is an interval), ``baselines`` and ``variants`` (by name, each the
     same), ``differences`` (the model less each of them, paired by clip), ``thresholds``, ``by_clip``, ``samples``,
     ``spec_targets``, ``intervals``. Figures that these images do not have (no true box of a size) are null. Raises
@@ -86,6 +87,7 @@ def summary(
         },
         "thresholds": {
             "model": _thresholds(truth, model),
+            "variants": {name: _thresholds(truth, each) for name, each in (variants or {}).items()},
             "chosen_on": None if validation is None else _chosen_on(*validation, model),
             "rule": "the score with the best F1 on validation: the ball within 10 pixels, all else at IoU 0.5",
         },

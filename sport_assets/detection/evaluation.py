@@ -49,10 +49,11 @@ def evaluate(
 ) -> tuple[dict[str, Any], list[CheckResult], RowIndex]:
     """Judge a checkpoint folder by the test side of the data set whose split's file is ``split``.
 
-    From which score on a detection is believed is chosen on the validation side, by category. Beside the model stand
-    a baseline that never looks at an image, and the model used otherwise: by windows, and with balls filtered by their
-    tracks. Writes evaluation.json, predictions.parquet, errors.parquet and pictures to ``out``. Returns facts, checks,
-    and the videos that were measured. Raises BadSpecError where there is no test side.
+    From which score on a detection is believed is chosen on the validation side, by category; for windows by a look at
+    it through windows. Beside the model stand a baseline that never looks at an image, and the model used otherwise: by
+    windows, and with balls filtered by their tracks. Writes evaluation.json, predictions.parquet, errors.parquet and
+    pictures to ``out``. Returns facts, checks, and the videos that were measured. Raises BadSpecError where there is no
+    test side.
     """
     module, dataset = load(checkpoint), split.parent
     if not (dataset / "test").is_dir():
@@ -65,18 +66,19 @@ def evaluate(
     chosen_on = detect.side(valid)
     thresholds = choose_thresholds(valid.labels, chosen_on)
     found = detect.side(test)
-    window = window_for(test)
+    slicing = Slicing(size=window_for(test), batch=BATCH)
+    sliced = Detector(detect.side(test, slicing), choose_thresholds(valid.labels, detect.side(valid, slicing)))
     model = Detector(found, thresholds)
     truth = test.labels
-    filtered = temporal_filter.keep_consistent(truth.images, above(found, thresholds))
+    believed = above(found, thresholds)
+    filtered = temporal_filter.keep_consistent(truth.images, believed)
+    # the filter judges what is believed; of fainter boxes it says nothing, so both rows have them
+    left = found.join(filtered.removed, on="box", how="anti", maintain_order="left")
     report = detector_report.summary(
         truth,
         model,
         {FLOOR: Detector.without_thresholds(mean_box_baseline(train.labels, truth.images), truth)},
-        variants={
-            SLICED: Detector(detect.side(test, Slicing(size=window, batch=BATCH)), thresholds),
-            FILTERED: Detector(filtered.predictions, thresholds),
-        },
+        variants={SLICED: sliced, FILTERED: Detector(left, thresholds)},
         validation=(valid.labels, chosen_on),
     )
     numbers = {image: number for number, image in enumerate(truth.images["image"].to_list())}
@@ -89,9 +91,9 @@ def evaluate(
     mistakes = error_report.summarise(errors, truth.categories)
     report |= {
         "errors": mistakes,
-        "slicing": {"window_px": window, "overlap": Slicing.overlap},
+        "slicing": {"window_px": slicing.size, "overlap": slicing.overlap},
         "temporal_filter": {
-            "effect": temporal_filter.effect(truth, above(found, thresholds), filtered.predictions),
+            "effect": temporal_filter.effect(truth, believed, filtered.predictions),
             "images_acted_on": filtered.acted_on,
         },
         "split": {

@@ -13,9 +13,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from xml.etree import ElementTree
 
-import numpy as np
-
 from sport_assets.detection.errors import BadLabelsError
+from sport_assets.detection.pictures import Size, decode, shown_size
 from sport_assets.lineage.digest import sha256_bytes
 
 IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
@@ -87,11 +86,13 @@ def fault(rule: str, file: str, line: int = 0, column: str = "", value: object =
 
 @dataclass(frozen=True)
 class ImageFile:
-    """What an image file is: its size as it is stored (an orientation tag turns nothing), and its digest."""
+    """What an image file is: its size as it is stored, its digest, and the size at which viewers show it where an
+    orientation tag makes them turn or mirror it."""
 
     width: int
     height: int
     sha256: str
+    shown: Size | None = None
 
 
 class ImageFolder:
@@ -112,7 +113,9 @@ class ImageFolder:
             data = (self.folder / name).read_bytes()
             pixels = decode(data)
             self._known[name] = (
-                None if pixels is None else ImageFile(pixels.shape[1], pixels.shape[0], sha256_bytes(data))
+                None
+                if pixels is None
+                else ImageFile(pixels.shape[1], pixels.shape[0], sha256_bytes(data), shown_size(data, pixels))
             )
         return self._known[name]
 
@@ -143,20 +146,6 @@ def files_below(folder: Path) -> list[str]:
                 yield Path(above, name).relative_to(folder).as_posix()
 
     return sorted(walk())
-
-
-def decode(data: bytes, *, small_grey: bool = False) -> np.ndarray | None:
-    """Pixels of an encoded image as it is stored, or None when it is damaged, cut off or none at all.
-
-    ``small_grey``: without colour, at an eighth of the size, which JPEG files are decoded to several times as fast.
-    """
-    import cv2  # with the first image: checks are declared where the definitions are loaded
-
-    mode = cv2.IMREAD_REDUCED_GRAYSCALE_8 if small_grey else cv2.IMREAD_COLOR
-    try:
-        return cv2.imdecode(np.frombuffer(data, np.uint8), mode | cv2.IMREAD_IGNORE_ORIENTATION)
-    except cv2.error:  # an empty file, or more pixels than can be
-        return None
 
 
 class _NoDoctype(ElementTree.TreeBuilder):

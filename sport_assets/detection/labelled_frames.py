@@ -22,6 +22,7 @@ from sport_assets.detection.errors import BadLabelsError
 from sport_assets.detection.judging import Judged, categories, judge
 from sport_assets.detection.label_entries import BoxEntry, Entries, Fault, ImageFolder, fault, files_below
 from sport_assets.detection.label_formats import read_set, read_settings, source_clips
+from sport_assets.detection.pictures import other_size
 from sport_assets.detection.step_report import StepReport
 from sport_assets.lineage.checks import SAMPLE_ROWS, CheckResult
 from sport_assets.lineage.quarantine import QUARANTINE_SCHEMA, write_quarantine
@@ -42,7 +43,7 @@ _CHECKS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("images_readable", "Every labelled image is there, once, and can be decoded to its end.",
      ("image_missing", "image_unreadable", "image_twice", "image_named_twice")),
     ("labels_fit_their_images", "Images and labels pair up, and the labels were made on images of that size.",
-     ("image_size_differs", "image_without_labels", "labels_without_image", "image_set_aside")),
+     ("image_size_differs", "image_turned", "image_without_labels", "labels_without_image", "image_set_aside")),
     ("boxes_are_boxes", "Every row of labels is an upright box of a class.",
      ("not_a_number", "not_a_box", "rotated_box", "class_out_of_range", "no_class")),
     ("values_possible", "Every box has an area, lies in its image, and every number is one that can be.",
@@ -174,9 +175,14 @@ def _import(source: Path, roles: bool, withdrawn: set[str], into: _Import) -> No
         if file is None:
             faults.append(fault("image_unreadable", entry.name, value=entry.name, labels=entry.file))
             continue
-        if (entry.width or file.width, entry.height or file.height) != (file.width, file.height):
-            said = f"{entry.width}x{entry.height}, the file has {file.width}x{file.height}"
-            faults.append(fault("image_size_differs", entry.file, entry.line, "width, height", said, image=entry.name))
+        stored, said = (file.width, file.height), (entry.width or file.width, entry.height or file.height)
+        if said != stored:
+            what = other_size(said, stored, file.shown)
+            faults.append(fault("image_size_differs", entry.file, entry.line, "width, height", what, image=entry.name))
+            continue
+        if file.shown is not None and (file.shown == stored or not (entry.width and entry.height)):
+            what = f"{stored[0]}x{stored[1]} as it is stored"
+            faults.append(fault("image_turned", entry.file, entry.line, "", what, image=entry.name))
             continue
         first = into.digests.setdefault(file.sha256, f"{source.name}/{entry.name}")
         if first != f"{source.name}/{entry.name}":

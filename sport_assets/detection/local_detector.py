@@ -6,7 +6,7 @@ Belongs here: the Python interface that the specification local_detector names. 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,8 +22,10 @@ class LocalDetector:
     """An exported detector on this machine; needs no torch.
 
     ``model_path``: model.onnx of ``detection/exported_model``, or the folder that holds it. ``confidence_threshold``:
-    least score of a detection. ``slicing``: look at overlapping windows of large images. Raises ModelError for a file
-    that is none, ValueError for a threshold that is no share.
+    least score of a detection. ``slicing``: look at overlapping windows of large images. ``categories``: names by id,
+    for a file that rfdetr itself exported. ``device``: cpu, cuda, cuda:N, or auto; ``threads`` of the processor.
+    Raises ModelError for a file that is none and a device that is not there, ValueError for a threshold that is no
+    share.
 
     ::
 
@@ -33,7 +35,14 @@ class LocalDetector:
     """
 
     def __init__(
-        self, model_path: str | Path, confidence_threshold: float = 0.5, *, slicing: Slicing | None = None
+        self,
+        model_path: str | Path,
+        confidence_threshold: float = 0.5,
+        *,
+        slicing: Slicing | None = None,
+        categories: Mapping[int, str] | None = None,
+        device: str = "cpu",
+        threads: int = 1,
     ) -> None:
         if not 0 <= confidence_threshold <= 1:
             raise ValueError(f"confidence_threshold is {confidence_threshold}: give a score from 0 to 1")
@@ -43,7 +52,7 @@ class LocalDetector:
             raise ModelError(
                 f"{path.name} holds weights alone: export it (detection/exported_model) and give model.onnx"
             )
-        self._detector = OnnxDetector(path, confidence_threshold)
+        self._detector = OnnxDetector(path, confidence_threshold, categories, device=device, threads=threads)
         self._slicing = slicing
         self.categories = dict(self._detector.categories)
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sport_assets.detection.errors import BadLabelsError
-from sport_assets.detection.label_entries import decode
+from sport_assets.detection.pictures import decode
 
 WITHIN_BITS = 4
 """Images that differ in no more bits are near-duplicates."""
@@ -34,7 +34,7 @@ class Pair(NamedTuple):
 
 def perceptual_hash(pixels: NDArray[np.uint8]) -> int:
     """The hash of a grey image [H, W]."""
-    import cv2  # see label_entries.decode
+    import cv2  # see pictures.decode
 
     small = cv2.resize(pixels, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
     low = cv2.dct(small)[:_LOW, :_LOW].ravel()

@@ -26,7 +26,7 @@ from sport_assets.detection.detections import Detections
 from sport_assets.detection.errors import BadWeightsError
 from sport_assets.detection.network_input import detections, network_input, rfdetr_input
 from sport_assets.lineage.digest import canonical_json, sha256_file
-from sport_assets.training.exported import METADATA_KEY, ModelError, check_origin, open_session, shipped
+from sport_assets.training.exported import METADATA_KEY, ModelError, check_origin, device_of, open_session, shipped
 
 LINE, ASSET = "detection", "detection/exported_model"
 INPUT, OUTPUTS = "input", ("dets", "labels")
@@ -85,17 +85,27 @@ class OnnxDetector:
     """A detector that can be called with a list of images. Counts what it dropped in ``counts``.
 
     ``threshold``: detections below this score are left out. ``categories``: names by id, in ascending order the columns
-    of the file; only for files that do not say it themselves (plain exports of rfdetr). Its attribute ``thresholds``
-    says from which score on a detection is believed, by category.
+    of the file; only for files that do not say it themselves (plain exports of rfdetr). ``device``, ``threads``: as for
+    ``open_session``. Its attribute ``thresholds`` says from which score on a detection is believed, by category, and
+    ``device`` where it runs.
 
-    Raises ModelError for a file that is not there, no ONNX, or of another line or layout, ``BadWeightsError`` for other
-    inputs and outputs, and where categories are missing or too many.
+    Raises ModelError for a file that is not there, no ONNX, or of another line or layout, and for a device that is not
+    there; ``BadWeightsError`` for other inputs and outputs, and where categories are missing or too many.
     """
 
-    def __init__(self, path: Path, threshold: float = 0.1, categories: Mapping[int, str] | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        threshold: float = 0.1,
+        categories: Mapping[int, str] | None = None,
+        *,
+        device: str = "cpu",
+        threads: int = 1,
+    ) -> None:
         self.path, self.threshold = path, threshold
         self.counts: Counter[str] = Counter()
-        self._session = open_session(path, ASSET)
+        self._session = open_session(path, ASSET, device=device, threads=threads)
+        self.device = device_of(self._session)
         said = Shipped.from_metadata(self._session.get_modelmeta().custom_metadata_map, path.name)
         self.resolution, self._fixed_batch = self._input_shape()
         self.categories = self._categories(None if said is None else said.categories, categories)
@@ -161,8 +171,9 @@ class OnnxDetector:
         found = own if own is not None else given
         if found is None:
             raise BadWeightsError(
-                f"{self.path.name}: does not say what it detects (an export of rfdetr itself?): give its categories, "
-                "in the order of its training"
+                f"{self.path.name}: does not say what it detects (an export of rfdetr itself?): give its categories "
+                "in the order of its training (predict detection --categories 1=player,2=ball). As a teacher give its "
+                "checkpoint (.pth), which says them"
             )
         if isinstance(self._columns, int) and self._columns != len(found) + 1:
             raise BadWeightsError(

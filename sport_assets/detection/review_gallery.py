@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from sport_assets.detection.categories import BALL
 from sport_assets.detection.coco import Labels
 from sport_assets.detection.errors import BadInputError
+from sport_assets.detection.pictures import read_picture
 
 GALLERY_FILE = "gallery.html"
 MOST_BYTES = 20_000_000
@@ -55,7 +56,7 @@ def write_gallery(queue: pl.DataFrame, labels: Labels, frames: Path, path: Path,
 
 
 def _entry(row: dict[str, Any], image: dict[str, Any], boxes: pl.DataFrame, file: Path, width: int) -> dict[str, Any]:
-    picture = cv2.imread(str(file), cv2.IMREAD_COLOR)
+    picture = read_picture(file)
     if picture is None:
         raise BadInputError(f"{file}: the picture cannot be read. Make the frames again.")
     height = max(1, round(width * image["height"] / image["width"]))

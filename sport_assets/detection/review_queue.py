@@ -147,7 +147,7 @@ def describe(picture: Path) -> NDArray[np.float64]:
 
     Raises ``BadInputError`` for a picture that cannot be read.
     """
-    import cv2  # see label_entries.decode
+    import cv2  # see pictures.decode
 
     image = cv2.imread(str(picture), cv2.IMREAD_REDUCED_COLOR_8)
     if image is None:

@@ -10,13 +10,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from sport_assets.detection.categories import CATEGORIES, category_of
 from sport_assets.detection.detections import Detections
 from sport_assets.detection.errors import BadInputError, BadWeightsError
 from sport_assets.detection.onnx_detector import OnnxDetector
+from sport_assets.detection.pictures import read_picture
 from sport_assets.detection.slicing import Image, Slicing, disagreement, sliced_images
 from sport_assets.detection.teachers import KeptFrames, Taught
 from sport_assets.lineage.digest import sha256_file
@@ -229,7 +229,7 @@ class TorchDetector:
 
 
 def _read(path: Path) -> Image:
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    image = read_picture(path)
     if image is None:
         raise BadInputError(f"{path}: the picture cannot be read. Make the frames again.")
-    return np.asarray(image, np.uint8)
+    return image

@@ -10,7 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
-import cv2
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
@@ -23,6 +22,7 @@ from sport_assets.detection.categories import BALL
 from sport_assets.detection.coco import Labels, read_coco
 from sport_assets.detection.errors import BadLabelsError
 from sport_assets.detection.network_input import label_of, network_input
+from sport_assets.detection.pictures import Size, other_size, read_picture
 from sport_assets.detection.scored_boxes import corners
 from sport_assets.detection.settings import DataSettings
 
@@ -38,6 +38,7 @@ class Side:
         self.folder = folder / side
         self.labels: Labels = read_coco(self.folder / ANNOTATIONS)
         self._files: list[str] = self.labels.images["file_name"].to_list()
+        self._sizes: list[Size] = list(self.labels.images.select("width", "height").iter_rows())
         ids = self.labels.images["image"].to_list()
         # a crowd is no object to learn
         boxes = self.labels.boxes.filter(~pl.col("crowd")).sort("image", "box")
@@ -54,13 +55,17 @@ class Side:
     def image(self, number: int) -> NDArray[np.uint8]:
         """The pixels as they are stored, BGR: boxes do not know how a viewer would turn them.
 
-        Raises BadLabelsError where the file cannot be read.
+        Raises BadLabelsError where the file cannot be read, or has another size than its labels say.
         """
         path = self.folder / self._files[number]
-        image = cv2.imread(str(path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+        image = read_picture(path)
         if image is None:
             raise BadLabelsError(f"{path}: not there, or no image; make detection/coco_dataset again")
-        return image.astype(np.uint8, copy=False)
+        stored = (image.shape[1], image.shape[0])
+        if stored != self._sizes[number]:
+            what = other_size(self._sizes[number], stored, None)
+            raise BadLabelsError(f"{path}: its labels say {what}. Make detection/coco_dataset again.")
+        return image
 
     def sample(self, number: int) -> Sample:
         """Image and boxes."""

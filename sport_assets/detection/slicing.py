@@ -30,6 +30,9 @@ Merge = Literal["greedy_nmm", "nms"]
 Overlap = Literal["ios", "iou"]
 
 SMALLEST_WINDOW, LARGEST_OVERLAP = 32, 0.9
+JOINED_FROM = 0.1
+"""Least score with which a box makes another grow. A DETR answers for each of its queries, and around every player lie
+spare boxes with scores near 0: joined with them, a player found exactly would become a box of half the picture."""
 
 
 @dataclass(frozen=True)
@@ -38,10 +41,10 @@ class Slicing:
 
     ``size``: side of the square windows in pixels. ``overlap``: share of a window that the next one sees again.
     ``batch``: windows that go through the detector at once. ``whole_image``: let the detector see the whole image as
-    well, for what is larger than a window. ``merge``: boxes of the same category that overlap are joined into the
-    smallest box around them (``greedy_nmm``), or the best stays alone (``nms``; for score thresholds below 0.1, where
-    joining lets boxes grow). ``metric``, ``threshold``: overlap from which boxes are the same, as share of the smaller
-    box (``ios``) or of the union (``iou``).
+    well, for what is larger than a window. ``merge``: of boxes of the same category that overlap, those from a score of
+    ``JOINED_FROM`` on are joined into the smallest box around them, so that a player whom an edge cuts in two is one
+    again, and fainter ones go (``greedy_nmm``); or the best stays alone (``nms``). ``metric``, ``threshold``: overlap
+    from which boxes are the same, as share of the smaller box (``ios``) or of the union (``iou``).
 
     Raises ``BadInputError`` for settings by which no image can be covered.
     """
@@ -146,7 +149,13 @@ def merge(detections: Detections, slicing: Slicing) -> Detections:
         if slicing.merge == "nms":
             return detections[np.array(sahi_combine.batched_nms(rows, metric, slicing.threshold))]
         joined = sahi_combine.batched_greedy_nmm(rows, metric, slicing.threshold)
-    boxes = np.stack([_joined(rows[:, :4], keep, others, slicing) for keep, others in joined.items()])
+    strong = detections.scores >= JOINED_FROM
+    boxes = np.stack(
+        [
+            _joined(rows[:, :4], keep, [other for other in others if strong[other]], slicing)
+            for keep, others in joined.items()
+        ]
+    )
     kept = np.array(list(joined))
     merged = Detections(boxes.astype(np.float32), detections.scores[kept], detections.categories[kept])
     return merged[np.argsort(-merged.scores, kind="stable")]

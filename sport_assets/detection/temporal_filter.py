@@ -210,9 +210,12 @@ def _on_track(balls: pl.DataFrame, settings: TemporalFilter) -> NDArray[np.bool_
     backward, after = backward[::-1], after[::-1]
     after = np.where(after >= 0, len(links) - 1 - after, -1)
 
+    by_later = np.argsort(links[:, 1], kind="stable")  # links are in order of the earlier candidate
+    into = np.split(by_later, np.searchsorted(links[by_later, 1], np.arange(1, count)))
+    out = np.split(np.arange(len(links)), np.searchsorted(links[:, 0], np.arange(1, count)))
     kept = np.zeros(count, bool)
     for point in range(count):
-        chain = _chain(point, links, forward, before, backward, after)
+        chain = _chain(point, links, (into[point], forward, before), (out[point], backward, after))
         place = chain.index(point)
         for size in range(min(WINDOW, len(chain)), settings.least_points - 1, -1):
             starts = range(max(0, place - size + 1), min(place, len(chain) - size) + 1)
@@ -273,13 +276,14 @@ def _best_chains(
 def _chain(
     point: int,
     links: NDArray[np.int64],
-    forward: Array,
-    before: NDArray[np.int64],
-    backward: Array,
-    after: NDArray[np.int64],
+    earlier: tuple[NDArray[np.int64], Array, NDArray[np.int64]],
+    later: tuple[NDArray[np.int64], Array, NDArray[np.int64]],
 ) -> list[int]:
-    """Points of the best chain through a candidate, up to six on either side of it."""
-    into, out = np.flatnonzero(links[:, 1] == point), np.flatnonzero(links[:, 0] == point)
+    """Points of the best chain through a candidate, up to six on either side of it.
+
+    ``earlier``, ``later``: the links into and out of the candidate; for all links their worth, and the one beyond.
+    """
+    (into, forward, before), (out, backward, after) = earlier, later
     chain = [point]
     if len(into):
         link = int(into[np.argmax(forward[into])])

@@ -316,6 +316,35 @@ def test_the_same_and_nearly_the_same_image_on_two_sides_are_found(dataset: Path
     assert near.sample[1]["images"] == [f"train/{two.name}", f"valid/{another.name}"]
 
 
+def test_only_the_best_ball_of_an_images_pseudo_labels_is_taken(tmp_path: Path) -> None:
+    """A background teacher offers up to three candidates; a person may well have seen three balls."""
+
+    def three_balls(kind: Kind, videos: dict[str, int], scores: tuple[float | None, ...]) -> Source:
+        plain = source(kind, tmp_path / kind, videos, seed=len(kind))
+        rows = [
+            {"box": 4 * image + n, "image": image, "category": category, "x": 9 * n, "y": 3, "width": 5, "height": 5}
+            | {"score": score}
+            for image in plain.labels.images["image"]
+            for n, (category, score) in enumerate(zip((BALL, BALL, PLAYER, BALL), scores, strict=True))
+        ]
+        return Source(kind, kind, Labels.of(plain.labels.images.to_dicts(), rows), plain.images)
+
+    person = (None, None, None, None)
+    merged = merge(
+        [
+            three_balls("pseudo", {"a": 3, "b": 1}, (0.5, 0.9, 0.4, 0.9)),
+            three_balls("reviewed", {"a": 1}, person),
+            three_balls("labelled", {"c": 1}, person),
+        ]
+    )
+    boxes = merged.labels.boxes.join(merged.labels.images.select("image", "source"), on="image")
+    pseudo = boxes.filter(source="pseudo")
+    assert pseudo.filter(category=BALL).select("score", "x").rows() == [(0.9, 9.0)] * 3, "the first of equal scores"
+    assert len(pseudo.filter(category=PLAYER)) == 3
+    assert len(boxes.filter(pl.col("source") != "pseudo", category=BALL)) == 6
+    assert merged.counts["pseudo_balls_left_out"] == 6, "of images that are reviewed none is counted"
+
+
 def test_statistics_count_what_is_there(tmp_path: Path) -> None:
     made = source("pseudo", tmp_path / "s", {"a": 4, "b": 2}, ball_every=2)
     report = written(tmp_path / "out", made, split=SplitSettings(valid_videos=("b",)))

@@ -1,6 +1,5 @@
 """A side of a data set as training samples: what the network sees, and what it must not be taught."""
 
-import struct
 from pathlib import Path
 
 import cv2
@@ -52,18 +51,6 @@ def test_a_ball_under_a_pixel_is_counted_as_lost(tmp_path: Path) -> None:
     batch = TrainingImages(side, 32, DataSettings(), AugmentationSettings.none(), seed=0).batch(np.array([0]))
     assert batch["augmented_balls"].tolist() == [[1, 0]]
     assert batch["labels"].size == 0
-
-
-def test_pixels_are_those_that_the_boxes_were_drawn_on(tmp_path: Path) -> None:
-    side = side_of(tmp_path, [{"category": BALL, "x": 50, "y": 50, "width": 7, "height": 6}])
-    jpeg = cv2.imencode(".jpg", np.zeros((64, 96, 3), np.uint8))[1].tobytes()
-    turned = b"MM\0*" + struct.pack(">IHHHIHHI", 8, 1, 0x0112, 3, 1, 6, 0, 0)  # EXIF: a viewer turns it by 90 degrees
-    exif = b"\xff\xe1" + struct.pack(">H", 8 + len(turned)) + b"Exif\0\0" + turned
-    path = tmp_path / "train" / "a.png"
-    path.write_bytes(jpeg[:2] + exif + jpeg[2:])
-    turned_by_opencv = cv2.imread(str(path))
-    assert turned_by_opencv is not None and turned_by_opencv.shape == (96, 64, 3)
-    assert side.image(0).shape == (64, 96, 3)
 
 
 def test_images_with_a_ball_weigh_more(tmp_path: Path) -> None:
