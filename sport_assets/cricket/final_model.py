@@ -108,8 +108,9 @@ def _report(decided: Mapping[str, Any], reasons: list[str]) -> str:
 def _by_hand(decided: Mapping[str, Any]) -> list[str]:
     """What is said of settings that were set by hand."""
     texts = []
-    if decided[stages.SET_BY_HAND]:
-        texts.append(f"Set by hand in all stages: {', '.join(f'`{name}`' for name in decided[stages.SET_BY_HAND])}.")
+    alike = ", ".join(f"`{name}`" for name in decided[stages.SET_BY_HAND])
+    if alike:
+        texts.append(f"Set by hand, alike in all stages that take it: {alike}.")
     for name, values in decided["not_agreed"].items():
         given = ", ".join(f"`{value}` in {stage}" for stage, value in values.items())
         texts.append(

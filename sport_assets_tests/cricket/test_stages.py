@@ -392,7 +392,7 @@ def test_the_final_model_has_what_all_stages_were_given_by_hand(tmp_path: Path) 
     assert best == {**FOUND, "model.dropout": 0.1, "model.unknown_share": 0.1, "model.film": True}
     assert facts["not_agreed"] == {"training.weight_decay": {"tuning": 0.1}}
     report = (out / "report.md").read_text()
-    assert "Set by hand in all stages: `model.dropout`, `model.unknown_share`." in report
+    assert "Set by hand, alike in all stages that take it: `model.dropout`, `model.unknown_share`." in report
     assert "**`training.weight_decay` is not among them**" in report and "(`0.1` in tuning)" in report
 
 
