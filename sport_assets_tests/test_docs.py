@@ -55,11 +55,12 @@ NOT_RUN = {
     ("docs/cricket-stages.md", "sport-assets tune cricket"),
     (
         "docs/cricket-stages.md",
-        "sport-assets build cricket/final_model --set latest_matches=null --set max_epochs=null",
+        "sport-assets build cricket/final_model --set latest_matches=null --set max_epochs=null --set hidden_dim=128 "
+        "--set layers=3",
     ),
     (
         "docs/cricket-stages.md",
-        "sport-assets build cricket/exported_model --partition '42|hybrid' --set tuned=3f9c0a71be52",
+        "sport-assets build cricket/model_card --partition '42|hybrid' --set tuned=3f9c0a71be52",
     ),
     ("docs/cricket-forecasts.md", 'sport-assets predict cricket --model "cricket/exported_model:42|full" \\'),
     ("docs/cricket-forecasts.md", 'sport-assets simulate cricket --model "cricket/exported_model:42|full" \\'),

@@ -9,7 +9,17 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from sport_assets.cli.common import JSON, clear_errors, err, metrics_table, observed, out, print_json, summarise
+from sport_assets.cli.common import (
+    JSON,
+    clear_errors,
+    err,
+    first_of,
+    metrics_table,
+    observed,
+    out,
+    print_json,
+    summarise,
+)
 from sport_assets.lineage.home import Home
 
 app = typer.Typer()
@@ -47,6 +57,7 @@ def build(
 
     with clear_errors():
         home = Home.from_environment()
+        _announce(target, partition)
         with observed() as observe:
             report = Builder(defs, home, settings or []).run(target, partition, observe)
         made = summarise(report)
@@ -90,6 +101,24 @@ def override(
             lineage.close()
 
 
+def _announce(target: str, partition: str | None) -> None:
+    """Say before anything is made that all models are asked for: each is a training of its own."""
+    import dagster as dg
+
+    from sport_assets.orchestration.assets import DECLARATIONS
+
+    declared = DECLARATIONS.get(target)
+    if partition is not None or declared is None:
+        return
+    if isinstance(declared.partitions_def, dg.MultiPartitionsDefinition):
+        keys = declared.partitions()
+        err.print(
+            f"no --partition: all {len(keys)} of {target}, {first_of(keys)}. Ctrl-C stops; --partition KEY takes one",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+
 def _result(home: Home, key: str, partition: str | None) -> dict[str, Any]:
     """What a person wants to know of a finished target: metrics beside baselines, and where the files are."""
     from sport_assets.lineage.record import Lineage
@@ -114,6 +143,8 @@ def _result(home: Home, key: str, partition: str | None) -> dict[str, Any]:
             "quarantined_rows": made.quarantined_rows,
             "checks": {check.name: check.passed for check in made.checks},
         }
+        if "trainings" in made.facts:
+            result["trainings"] = made.facts["trainings"]
         if exported is not None:
             result["exported_model"] = str(lineage.store.folder(exported.key, partition, exported.version))
         if evaluation is not None:
@@ -132,6 +163,8 @@ def _show(result: dict[str, Any]) -> None:
         out.print(metrics_table(f"{name} on held-out data: {counts}", result["evaluation"]))
         if "spec_targets" in result["evaluation"]:
             out.print(_targets_table(result["evaluation"]["spec_targets"]))
+    if "trainings" in result:
+        out.print(_cost_table(result["trainings"]))
     out.print(f"{name} version {result['version'][:12]}", highlight=False)
     for label in ("folder", "exported_model"):
         if label in result:
@@ -149,4 +182,16 @@ def _targets_table(rows: list[dict[str, Any]]) -> Table:
         value = "" if row["value"] is None else f"{row['value']:.3f}"
         met = {True: "yes", False: "no", None: ""}[row["met"]]
         table.add_row(row["name"], f"{row['good']} {row['target']:g}", value, met, row["remark"])
+    return table
+
+
+def _cost_table(trainings: dict[str, Any]) -> Table:
+    """What each training of an experiment took, from any line's record."""
+    from sport_assets.orchestration.experiments import COST_COLUMNS, cost_rows
+
+    table = Table(title="what the trainings took", title_justify="left")
+    for column in COST_COLUMNS:
+        table.add_column(column, justify="left" if column in ("training", "remark") else "right")
+    for row in cost_rows(trainings):
+        table.add_row(*row)
     return table

@@ -6,7 +6,7 @@ Belongs here: how a command talks. Must not come here: commands.
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -84,11 +84,15 @@ def observed() -> Iterator[Any]:
         yield observe
 
 
+def first_of(names: Sequence[str], count: int = 6) -> str:
+    """The first names of a list, and how many more there are."""
+    return ", ".join(names[:count]) + (f" and {len(names) - count} more" if len(names) > count else "")
+
+
 def summarise(report: Any) -> Any:
     """Say what a build skipped and made; the steps it made."""
     for key, partitions in report.skipped.items():
-        shown = ", ".join(partitions[:6]) + (f" and {len(partitions) - 6} more" if len(partitions) > 6 else "")
-        err.print(f"skipped, no raw file: {key} {shown}", highlight=False, soft_wrap=True)
+        err.print(f"skipped, no raw file: {key} {first_of(partitions)}", highlight=False, soft_wrap=True)
     for name, reason in report.withdrawn.items():
         err.print(f"skipped, withdrawn: {plain(name)} ({plain(reason)})", highlight=False, soft_wrap=True)
     made = report.made()

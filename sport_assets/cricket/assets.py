@@ -6,14 +6,26 @@ imports. This is the line's only module that knows Dagster.
 
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import dagster as dg
-from pydantic import Field
+from pydantic import Field, create_model, field_validator
 
-from sport_assets.cricket import baseline_forecasts, final_model, innings_state, stages, years
+from sport_assets.cricket import (
+    baseline_forecasts,
+    final_model,
+    innings_state,
+    stage_ablations,
+    stage_overrides,
+    stage_phases,
+    stage_tuning,
+    stages,
+    years,
+)
 from sport_assets.cricket import deliveries as matches
 from sport_assets.cricket import player_history as past
+from sport_assets.cricket import stage_comparison as stage_variants
 from sport_assets.cricket.archive import LAYOUT
 from sport_assets.cricket.calibration import CALIBRATED_CHECK
 from sport_assets.cricket.labels import LABEL_RULES, LabelRule
@@ -230,8 +242,8 @@ MODEL = ModelLine(
 class StageConfig(ExperimentConfig):
     """``latest_matches``: so many of the training side, null: all. ``max_epochs``: null: the preset's."""
 
-    latest_matches: int | None = Field(stages.LATEST_MATCHES, ge=1)
-    max_epochs: int | None = Field(stages.MAX_EPOCHS, ge=1)
+    latest_matches: int | None = None
+    max_epochs: int | None = None
 
 
 class GridConfig(StageConfig):
@@ -240,49 +252,82 @@ class GridConfig(StageConfig):
     grid: dict[str, Any] = Field(default_factory=dict)
 
 
+class AblationsConfig(StageConfig):
+    """``hidden_dim``, ``layers``: size of the models that are compared."""
+
+    hidden_dim: int = Field(stage_ablations.PRESET.hidden_dim, ge=1)
+    layers: int = Field(stage_ablations.PRESET.layers, ge=1)
+
+
+def _options(stage: str, base: type[StageConfig], preset: stages.StagePreset) -> type[StageConfig]:
+    """The options of a stage: by default those of its preset. By hand it refuses what it finds out itself."""
+
+    def allowed(overrides: dict[str, Any]) -> dict[str, Any]:
+        stage_overrides.refuse(stage, overrides)
+        return overrides
+
+    return create_model(
+        base.__name__,
+        __base__=base,
+        __doc__=base.__doc__,
+        __validators__={"allowed": field_validator("overrides")(allowed)},
+        latest_matches=(int | None, Field(preset.latest_matches, ge=1)),
+        max_epochs=(int | None, Field(preset.max_epochs, ge=1)),
+    )
+
+
 def _stage(
-    name: str, module: str, description: str, reads: Sequence[str] = (), *, test: bool = False, grid: bool = False
+    name: str,
+    module: ModuleType,
+    description: str,
+    reads: Sequence[str] = (),
+    *,
+    test: bool = False,
+    config: type[StageConfig] = StageConfig,
 ) -> dg.AssetsDefinition:
     """A stage whose trials and decision are in a module of the line; all are built, measured and guarded alike."""
     experiment = Experiment(
         name,
         description,
         builder="sport_assets.cricket.trials:build",
-        trials=f"sport_assets.cricket.{module}:trials",
+        trials=f"{module.__name__}:trials",
         measure="sport_assets.cricket.trials:measure",
         guard="sport_assets.cricket.trials:guard",
-        summarise=f"sport_assets.cricket.{module}:summarise",
+        summarise=f"{module.__name__}:summarise",
         reads=reads,
         shows_test=test,
-        config=GridConfig if grid else StageConfig,
+        config=_options(name, config, module.PRESET),
+        preset=stages.preset_path(name),
     )
     return experiment_asset(MODEL, experiment)
 
 
 tuning = _stage(
     "tuning",
-    "stage_tuning",
+    stage_tuning,
     "Stage 1: width, depth, learning rate and heads of the base variant, by log-loss on validation matches.",
-    grid=True,
+    config=GridConfig,
 )
 stage_comparison = _stage(
     "stage_comparison",
-    "stage_comparison",
+    stage_variants,
     "Stage 2: base, pooling and hybrid with the tuned settings, and which of them the next stages stand on.",
     ["tuning"],
 )
 phase_report = _stage(
     "phase_report",
-    "stage_phases",
+    stage_phases,
     "Stage 3: what phase modulation and a head for each innings are worth, by phase and by innings.",
     ["tuning", "stage_comparison"],
 )
 ablation_report = _stage(
     "ablation_report",
-    "stage_ablations",
+    stage_ablations,
     "Stage 4: what the parts of the full model are worth, each ablation with five seeds; figures on test matches "
     "stand beside for the reader, and nothing is chosen by them.",
+    ["tuning"],
     test=True,
+    config=AblationsConfig,
 )
 
 
@@ -300,6 +345,8 @@ def chosen_model(context: dg.AssetExecutionContext, lineage: LineageResource) ->
     with lineage.record(context) as record:
         folders = {name: record.read(f"cricket/{name}").folder for name in final_model.STAGES}
         facts = final_model.write_final(folders, record.folder)
+        for name in facts["not_agreed"]:
+            context.log.warning(f"{name} was set by hand in some stages alone: the final model does without it")
         return record.publish(facts=facts, metadata=shown(record.folder))
 
 

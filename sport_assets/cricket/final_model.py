@@ -3,7 +3,8 @@
 Belongs here: drawing the stages' decisions together. Must not come here: trainings, comparisons (the stages made them).
 
 Stage 2 says which variant to stand on. Where that is the hybrid, whose parts stage 4 took away one by one with many
-seeds, stage 4 says which parts it gets; else, or where stage 4 could conclude nothing, stage 3 does.
+seeds, stage 4 says which parts it gets; else, or where stage 4 could conclude nothing, stage 3 does. What all stages
+were given by hand holds for the final model as well; what only some were given does not, and the report says so.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 
 from sport_assets.cricket import settings, stages
 from sport_assets.cricket.stage_ablations import FAMILY, PARTS
+from sport_assets.cricket.stage_overrides import FLAGS, agreed
 from sport_assets.cricket.stage_phases import OF_BASE
 from sport_assets.training.names import TUNING_FILE
 from sport_assets.training.reports import markdown_table, write_json
@@ -21,7 +23,6 @@ from sport_assets.training.trials import DECISION_FILE
 
 HYBRID = "hybrid"
 STAGES = ("tuning", "stage_comparison", "phase_report", "ablation_report")
-FLAGS = (*OF_BASE, *PARTS)
 
 
 def write_final(folders: Mapping[str, Path], out: Path) -> dict[str, Any]:
@@ -29,14 +30,16 @@ def write_final(folders: Mapping[str, Path], out: Path) -> dict[str, Any]:
     decisions = {name: stages.decision(folders[name]) for name in STAGES}
     flags, reasons = parts_of(decisions)
     variant = variant_of(flags)
-    overrides = {**decisions["tuning"]["overrides"], **differing(variant, flags)}
-    command = f"sport-assets build cricket/exported_model --partition '{stages.SEED}|{variant}' --set tuned=VERSION"
+    by_hand, not_agreed = agreed({name: decisions[name][stages.SET_BY_HAND] for name in STAGES})
+    overrides = {**decisions["tuning"]["overrides"], **by_hand, **differing(variant, flags)}
+    command = f"sport-assets build cricket/model_card --partition '{stages.SEED}|{variant}' --set tuned=VERSION"
     why = " ".join(reasons)
-    decided = {"variant": variant, "overrides": overrides, "parts": flags, "why": why, "command": command}
+    facts = {"variant": variant, "overrides": overrides, "not_agreed": not_agreed, "why": why, "command": command}
+    decided = {**facts, "parts": flags, stages.SET_BY_HAND: by_hand}
     write_json(out / DECISION_FILE, decided)
     write_json(out / TUNING_FILE, {"variant": variant, "overrides": overrides})
     (out / stages.REPORT_FILE).write_text(_report(decided, reasons) + "\n", encoding="utf-8")
-    return {"variant": variant, "overrides": overrides, "why": why, "command": command}
+    return facts
 
 
 def parts_of(decisions: Mapping[str, Any]) -> tuple[dict[str, bool], list[str]]:
@@ -90,8 +93,28 @@ def _report(decided: Mapping[str, Any], reasons: list[str]) -> str:
         *reasons,
         "## Settings beside those of the preset",
         markdown_table(["setting", "value"], rows),
+        *_by_hand(decided),
         "## Training it",
-        "All matches of the training side and the epochs of the preset, with the version of this asset:",
+        "All matches of the training side and the epochs of the preset, with the version of this asset; it makes the "
+        "exported model and its card:",
         f"```text\n{decided['command']}\n```",
+        "**Say `--set tuned=VERSION` in every later build of this partition as well**, whichever of its assets it is: "
+        "a build without it asks for the settings of the preset, trains another model, and puts that in the place of "
+        "this one.",
     ]
     return "\n\n".join(texts)
+
+
+def _by_hand(decided: Mapping[str, Any]) -> list[str]:
+    """What is said of settings that were set by hand."""
+    texts = []
+    alike = ", ".join(f"`{name}`" for name in decided[stages.SET_BY_HAND])
+    if alike:
+        texts.append(f"Set by hand, alike in all stages that take it: {alike}.")
+    for name, values in decided["not_agreed"].items():
+        given = ", ".join(f"`{value}` in {stage}" for stage, value in values.items())
+        texts.append(
+            f"**`{name}` is not among them**: it was set by hand in some stages alone ({given}), so their decisions "
+            "are about models that differ in it. Give it to all stages or to none."
+        )
+    return texts

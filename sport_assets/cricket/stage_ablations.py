@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+from pydantic import Field
 
 from sport_assets.cricket import stage_plots, stages
 from sport_assets.cricket.comparison import (
@@ -30,12 +31,14 @@ from sport_assets.cricket.comparison import (
 )
 from sport_assets.cricket.settings import ABLATIONS
 from sport_assets.lineage.checks import CheckResult
+from sport_assets.training.errors import BadSpecError
 from sport_assets.training.trials import Finished, Study, Trial
 
 FULL = "full"
-SEEDS = (42, 123, 456, 789, 1011)
-SIZE = {"model.hidden_dim": 64, "model.layers": 2}
-"""Small, so that fifty trainings fit two processor cores."""
+SIZE = ("hidden_dim", "layers")
+"""Options that say the size of the models."""
+AS_TUNED = ("training.learning_rate", "model.heads")
+"""What the tuning found and the ablations go by; width and depth are their own."""
 PARTS = ("film", "hierarchical", "innings_heads")
 FAMILY: dict[str, tuple[bool, bool, bool]] = {
     "full": (True, True, True),
@@ -52,12 +55,34 @@ NOT_CONCLUDED = "not concluded"
 ABLATIONS_FILE = "ablations.parquet"
 
 
+class AblationsPreset(stages.StagePreset):
+    """Of small models, so that so many can be trained."""
+
+    hidden_dim: int = Field(ge=1)
+    layers: int = Field(ge=1)
+
+
+PRESET = stages.read_preset(stages.preset_path("ablation_report"), AblationsPreset)
+
+
 def trials(study: Study, finished: Sequence[Finished]) -> list[Trial]:
     """`full` and every ablation with every seed."""
     if finished:
         return []
-    seeds = stages.seeds(study, SEEDS)
-    return [stages.trial(study, name, name, SIZE, seed) for name in (FULL, *ABLATIONS) for seed in seeds]
+    found, seeds = settings_of(study), stages.seeds(study, PRESET.seeds)
+    return [stages.trial(study, name, name, found, seed) for name in (FULL, *ABLATIONS) for seed in seeds]
+
+
+def settings_of(study: Study) -> dict[str, Any]:
+    """The size that the options say, with AS_TUNED. Raises BadSpecError where the heads do not share the width."""
+    tuned = stages.tuned(study)
+    width, heads = study.options["hidden_dim"], tuned["model.heads"]
+    if width % heads:
+        raise BadSpecError(
+            f"ablation_report: hidden_dim={width} cannot be shared by the {heads} heads that the tuning found: set "
+            f"hidden_dim to a multiple of {heads}"
+        )
+    return {f"model.{name}": study.options[name] for name in SIZE} | {name: tuned[name] for name in AS_TUNED}
 
 
 def summarise(study: Study, finished: Sequence[Finished], out: Path) -> tuple[dict[str, Any], list[CheckResult]]:
@@ -65,9 +90,9 @@ def summarise(study: Study, finished: Sequence[Finished], out: Path) -> tuple[di
     valid, test = (stages.candidates(finished, side) for side in ("valid", "test"))
     compared = {"valid": compare(valid[1:], valid[0]), "test": compare(test[1:], test[0])}
     seeds = min(len(each.seeds) for each in valid)
-    decided = conclude(valid, compared["valid"])
+    decided = {**conclude(valid, compared["valid"]), "overrides": settings_of(study)}
     rows = {side: [row_of(each, seeds) for each in found] for side, found in compared.items()}
-    stages.write(out, valid, decided, _report(valid, test, rows, decided, seeds))
+    stages.write(study, out, valid, decided, _report(valid, test, rows, decided, seeds))
     tables = [pl.DataFrame(found).select(pl.lit(side).alias("side"), pl.all()) for side, found in rows.items()]
     pl.concat(tables).write_parquet(out / ABLATIONS_FILE)
     title = f"Log-loss beside full, validation: {seeds} seed{'s' if seeds > 1 else ''} of each"
@@ -121,6 +146,7 @@ def _report(
     texts = [
         "# What the parts of the full model are worth",
         f"**{decided['why']}**" if not decided["concluded"] else decided["why"],
+        f"Size of all models, and what the tuning found for them: {_named(decided['overrides'])}.",
         f"Differences are log-loss per ball beside `{FULL}`: above zero, what was taken away had helped. "
         f"{stages.by_seeds(valid)} p-values are corrected for {len(valid) - 1} comparisons (Holm). A difference is "
         f"unresolved where its interval holds zero, where p is 0.05 or more, or where it is under {RESOLUTION} nats.",
@@ -133,3 +159,7 @@ def _report(
         stages.figures_markdown(stages.models_table(test)),
     ]
     return "\n\n".join(texts)
+
+
+def _named(settings: dict[str, Any]) -> str:
+    return ", ".join(f"`{name}` {value}" for name, value in settings.items())

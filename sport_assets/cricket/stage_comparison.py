@@ -16,13 +16,14 @@ from sport_assets.lineage.checks import CheckResult
 from sport_assets.training.trials import Finished, Study, Trial
 
 VARIANTS = ("base", "pooling", "hybrid")
+PRESET = stages.read_preset(stages.preset_path("stage_comparison"), stages.StagePreset)
 
 
 def trials(study: Study, finished: Sequence[Finished]) -> list[Trial]:
     """Each variant with the tuned settings."""
     if finished:
         return []
-    found, seeds = stages.tuned(study), stages.seeds(study)
+    found, seeds = stages.tuned(study), stages.seeds(study, PRESET.seeds)
     return [stages.trial(study, variant, variant, found, seed) for variant in VARIANTS for seed in seeds]
 
 
@@ -50,9 +51,10 @@ def summarise(study: Study, finished: Sequence[Finished], out: Path) -> tuple[di
         f"Log-loss is per ball on {found[0].seeds[0].balls:,} balls of validation matches. {stages.by_seeds(found)}",
         stages.differences_markdown(rows),
         f"**{choice.chosen.name}** goes on. {decided['why']}",
-        "Memory and seconds per epoch of each training are in this version's record (`trainings`): they differ from "
-        "run to run.",
+        "Memory and seconds per epoch of each training differ from run to run, so they are no content of this version: "
+        "`sport-assets build cricket/stage_comparison` prints them, Dagster shows them with the asset (`cost`), and "
+        "the record has them (`trainings`).",
     ]
-    stages.write(out, found, decided, "\n\n".join(report))
+    stages.write(study, out, found, decided, "\n\n".join(report))
     stage_plots.forest(rows, "Log-loss beside the base variant, validation", out / "variants.png")
     return {"chosen": choice.chosen.name, "why": decided["why"]}, []

@@ -24,6 +24,7 @@ COMPONENTS = {"phase_modulated": "film", "innings_conditional": "innings_heads"}
 """The component that each variant adds."""
 OF_BASE = ("pooling", "matchup")
 """Settings in which the variants of stage 2 differ."""
+PRESET = stages.read_preset(stages.preset_path("phase_report"), stages.StagePreset)
 PARTS_FILE, PART_DIFFERENCES_FILE = "parts.parquet", "part_differences.parquet"
 
 
@@ -35,7 +36,7 @@ def trials(study: Study, finished: Sequence[Finished]) -> list[Trial]:
     base = settings.resolve({"variant": chosen}, {})["model"]
     found = stages.tuned(study)
     on_base = {**found, **{f"model.{name}": base[name] for name in OF_BASE}}
-    seeds = stages.seeds(study)
+    seeds = stages.seeds(study, PRESET.seeds)
     return [
         *(stages.trial(study, chosen, chosen, found, seed) for seed in seeds),
         *(stages.trial(study, variant, variant, on_base, seed) for variant in COMPONENTS for seed in seeds),
@@ -69,7 +70,7 @@ def summarise(study: Study, finished: Sequence[Finished], out: Path) -> tuple[di
         "helps_more": COMPONENTS[most.name],
         "why": why,
     }
-    stages.write(out, found, decided, _report(found, decided, figures, differences))
+    stages.write(study, out, found, decided, _report(found, decided, figures, differences))
     figures.write_parquet(out / PARTS_FILE)
     pl.DataFrame(differences).write_parquet(out / PART_DIFFERENCES_FILE)
     stage_plots.by_part(differences, "Log-loss by part of the innings, beside the chosen variant", out / "parts.png")

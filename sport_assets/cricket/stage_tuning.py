@@ -21,22 +21,19 @@ from sport_assets.training.reports import markdown_table, write_json
 from sport_assets.training.trials import Finished, Study, Trial
 
 VARIANT = "base"
-GRID: Mapping[str, tuple[Any, ...]] = {
-    "model.hidden_dim": (64, 128, 256),
-    "model.layers": (2, 3, 4, 5),
-    "training.learning_rate": (1e-4, 5e-4, 1e-3, 2e-3),
-    "model.heads": (2, 4, 8),
-}
-"""What is tried, one setting after another, each with the best of those before it."""
-START: Mapping[str, Any] = {
-    "model.hidden_dim": 64,
-    "model.layers": 2,
-    "training.learning_rate": 1e-3,
-    "model.heads": 4,
-}
 TRIALS_FILE = "trials.parquet"
 
 Point = dict[str, Any]
+
+
+class GridPreset(stages.StagePreset):
+    """What is tried of each setting, one after another, and where that begins."""
+
+    grid: dict[str, tuple[int | float, ...]]
+    start: dict[str, int | float]
+
+
+PRESET = stages.read_preset(stages.preset_path("tuning"), GridPreset)
 
 
 @dataclass(frozen=True)
@@ -61,15 +58,17 @@ def name(point: Mapping[str, Any]) -> str:
 def trials(study: Study, finished: Sequence[Finished]) -> list[Trial]:
     """The values of the next setting that were not trained yet; none once all settings are decided."""
     _, missing = walk(grid(study.options), stages.candidates(finished))
-    return [stages.trial(study, name(point), VARIANT, point, seed) for point in missing for seed in stages.seeds(study)]
+    seeds = stages.seeds(study, PRESET.seeds)
+    return [stages.trial(study, name(point), VARIANT, point, seed) for point in missing for seed in seeds]
 
 
 def grid(options: Mapping[str, Any]) -> dict[str, list[Any]]:
     """What is tried by setting. Raises BadSpecError for a setting that is not searched, or without values."""
-    unknown = sorted(set(options["grid"]) - set(GRID))
+    known = PRESET.grid
+    unknown = sorted(set(options["grid"]) - set(known))
     if unknown:
-        raise BadSpecError(f"grid: unknown settings {', '.join(unknown)}; those of the grid: {', '.join(GRID)}")
-    found = {setting: list(options["grid"].get(setting, values)) for setting, values in GRID.items()}
+        raise BadSpecError(f"grid: unknown settings {', '.join(unknown)}; those of the grid: {', '.join(known)}")
+    found = {setting: list(options["grid"].get(setting, values)) for setting, values in known.items()}
     empty = [setting for setting, values in found.items() if not values]
     if empty:
         raise BadSpecError(f"grid: no value for {', '.join(empty)}")
@@ -79,7 +78,7 @@ def grid(options: Mapping[str, Any]) -> dict[str, list[Any]]:
 def walk(tried: Mapping[str, Sequence[Any]], found: Sequence[Candidate]) -> tuple[list[Step], list[Point]]:
     """The steps that are decided by what was found so far, and the points that the next one needs (none: the end)."""
     measured = {each.name: each for each in found}
-    current = {s: START[s] if START[s] in values else values[0] for s, values in tried.items()}
+    current = {s: PRESET.start[s] if PRESET.start[s] in values else values[0] for s, values in tried.items()}
     steps: list[Step] = []
     for setting, values in tried.items():
         points = [point for value in values if _sound(point := {**current, setting: value})]
@@ -102,7 +101,7 @@ def summarise(study: Study, finished: Sequence[Finished], out: Path) -> tuple[di
     content = [{"setting": step.setting, "taken": step.taken[step.setting], **step.choice.content()} for step in steps]
     why = " ".join(f"{step.setting}={step.taken[step.setting]}: {step.choice.why}" for step in steps)
     decided = {"overrides": taken, "log_loss": chosen.log_loss, "steps": content, "why": why}
-    stages.write(out, found, decided, _report(steps, found))
+    stages.write(study, out, found, decided, _report(steps, found))
     _trials_table(steps, found).write_parquet(out / TRIALS_FILE)
     best = {"variant": VARIANT, "overrides": taken, "metric": "log_loss", "value": chosen.log_loss}
     write_json(out / TUNING_FILE, best)

@@ -1,7 +1,7 @@
 """What the stages of the cricket line's programme share: settings of their trainings, names, and files.
 
-Belongs here: how a stage's options become settings, trials by model and seed, and the form of what each stage writes.
-Must not come here: what a stage trains and decides (``stage_*``), comparing (``comparison``).
+Belongs here: a stage's preset, how its options become settings, trials by model and seed, and the form of what each
+stage writes. Must not come here: what a stage trains and decides (``stage_*``), comparing (``comparison``).
 """
 
 from __future__ import annotations
@@ -9,22 +9,24 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import polars as pl
+from pydantic import BaseModel, ConfigDict, Field
 
 from sport_assets.cricket import comparison
 from sport_assets.cricket.comparison import Candidate, Measured
 from sport_assets.training.names import TUNING_FILE
 from sport_assets.training.reports import markdown_table, write_json
+from sport_assets.training.spec import resolve_preset
 from sport_assets.training.trials import DECISION_FILE, Finished, Study, Trial
 
 SEED = 42
-LATEST_MATCHES, MAX_EPOCHS = 600, 4
-"""By default: what ends within some two hours on two processor cores. With a GPU, all matches."""
 WARMUP_SHARE = 1 / 8
 """Of the epochs, so that a short training warms up as well; one epoch at most."""
 MODELS_FILE, LOSSES_FILE, REPORT_FILE = "models.parquet", "losses.parquet", "report.md"
+SET_BY_HAND = "set_by_hand"
+"""In decision.json: settings by dotted name, over those of presets and stages, with which all was trained."""
 FIGURES = {
     "log_loss": "log-loss",
     "macro_f1": "macro F1",
@@ -33,6 +35,29 @@ FIGURES = {
     "weighted_f1_tuned": "weighted F1, tuned threshold",
 }
 _SEED_JOINER = ", seed "
+
+
+class StagePreset(BaseModel):
+    """What a stage does unless its options say otherwise. Unknown names are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    latest_matches: int | None = Field(ge=1)
+    max_epochs: int | None = Field(ge=1)
+    seeds: tuple[int, ...] = Field(min_length=1)
+
+
+Preset = TypeVar("Preset", bound=StagePreset)
+
+
+def preset_path(stage: str) -> Path:
+    """The packaged file of a stage."""
+    return Path(__file__).parent / "presets" / "stages" / f"{stage}.yaml"
+
+
+def read_preset(path: Path, kind: type[Preset]) -> Preset:
+    """The section ``stage`` of a preset file. Raises BadSpecError for unknown names and wrong values."""
+    return kind.model_validate(resolve_preset(path, {}, {"stage": kind})["stage"])
 
 
 def trial(study: Study, model: str, variant: str, found: Mapping[str, Any], seed: int) -> Trial:
@@ -53,7 +78,7 @@ def schedule(options: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def seeds(study: Study, own: Sequence[int] = (SEED,)) -> list[int]:
+def seeds(study: Study, own: Sequence[int]) -> list[int]:
     """The seeds of the options, else the stage's own."""
     return list(study.options["seeds"] or own)
 
@@ -101,9 +126,12 @@ def models_table(found: Sequence[Candidate]) -> pl.DataFrame:
     )
 
 
-def write(out: Path, found: Sequence[Candidate], decided: Mapping[str, Any], report: str) -> None:
-    """The files of every stage: decision.json, models.parquet, losses.parquet (sums on validation), report.md."""
-    write_json(out / DECISION_FILE, decided)
+def write(study: Study, out: Path, found: Sequence[Candidate], decided: Mapping[str, Any], report: str) -> None:
+    """The files of every stage: decision.json, models.parquet, losses.parquet (sums on validation), report.md.
+
+    What was set by hand stands in the decision as well: it holds for models that were trained so.
+    """
+    write_json(out / DECISION_FILE, {**decided, SET_BY_HAND: study.options["overrides"]})
     models_table(found).write_parquet(out / MODELS_FILE)
     comparison.table(found).write_parquet(out / LOSSES_FILE)
     (out / REPORT_FILE).write_text(report + "\n", encoding="utf-8")

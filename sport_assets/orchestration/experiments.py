@@ -33,6 +33,7 @@ from sport_assets.orchestration.model_training import at_a_time, read_data, rows
 from sport_assets.orchestration.recording import AssetRecord, LineageResource
 from sport_assets.orchestration.resources import GPU_POOL, Accelerator, DeviceConfig, MlflowTracking
 from sport_assets.training.errors import BadSpecError, TrainingError
+from sport_assets.training.reports import markdown_table
 from sport_assets.training.spec import TrainingSpec
 from sport_assets.training.trials import NO_TEST_DATA, Finished, Study, Trial
 
@@ -66,7 +67,9 @@ class Experiment:
     trained and chosen, and gives the check ``no_test_data``. ``summarise`` takes the study, all that is finished, and
     ``out``: it writes tables, pictures and the decision, and gives (facts, check results).
     ``reads`` are the experiments before this one, by name; ``shows_test``: whether trials are measured on the test side
-    as well, when nothing is left to decide. ``config`` is a subclass of ``ExperimentConfig`` with the line's options.
+    as well, when nothing is left to decide. ``config`` is a subclass of ``ExperimentConfig`` with the line's options,
+    ``preset`` the file with what they are by default: it counts for the experiment's code version, and for that of no
+    training.
     """
 
     name: str
@@ -80,6 +83,7 @@ class Experiment:
     shows_test: bool = False
     checks: Sequence[Check] = ()
     config: type[ExperimentConfig] = ExperimentConfig
+    preset: Path | None = None
 
 
 def experiment_asset(model: ModelLine, experiment: Experiment) -> dg.AssetsDefinition:
@@ -111,8 +115,13 @@ def experiment_asset(model: ModelLine, experiment: Experiment) -> dg.AssetsDefin
                 record.index(rows)
             facts, results = call(experiment.summarise, running.study, finished, record.folder)
             record.check(results)
-            facts = {**facts, "trainings": running.facts(finished)}
-            return record.publish(rows=len(finished), facts=facts, metadata=shown(record.folder))
+            trainings = running.facts(finished)
+            cost = dg.MetadataValue.md(markdown_table(COST_COLUMNS, cost_rows(trainings)))
+            return record.publish(
+                rows=len(finished),
+                facts={**facts, "trainings": trainings},
+                metadata={"cost": cost, **shown(record.folder)},
+            )
 
     run.__annotations__["config"] = experiment.config  # the asset's own options, as Dagster and `build` show them
     define = asset(
@@ -133,7 +142,7 @@ def experiment_asset(model: ModelLine, experiment: Experiment) -> dg.AssetsDefin
             experiment.guard,
             experiment.summarise,
         ],
-        code_files=model.code_files,
+        code_files=[*model.code_files, *([experiment.preset] if experiment.preset is not None else [])],
     )
     return define(run)
 
@@ -155,6 +164,7 @@ class _Running:
         self._record, self._config, self._accelerator = record, config, accelerator
         self._code_version = code_version
         self._trainings: dict[str, Training] = {}
+        self._done_before: set[str] = set()
         self._read_by: list[list[Identifiers]] = []
         self._measured: dict[str, list[list[Identifiers]]] = {}
         line = model.line
@@ -206,6 +216,9 @@ class _Running:
             first = trainings[0].spec
             self._record.ran_on(device.name, first.threads, first.seed)
             parallel = self._config.parallel or at_a_time(first)
+            self._done_before |= {
+                trial.name for trial, training in zip(wanted, trainings, strict=True) if training.done()
+            }
             results = train(self._context, trainings, environment, parallel=parallel)
         finished = []
         for trial, training, complete, (folder, report) in zip(wanted, trainings, settings, results, strict=True):
@@ -275,6 +288,7 @@ class _Running:
             "seed": finished.trial.seed,
             **{name: report.get(name) for name in names},
             "seconds_per_epoch": seconds_per_epoch(report),
+            "done_before": finished.trial.name in self._done_before,
         }
 
 
@@ -283,3 +297,25 @@ def seconds_per_epoch(report: Mapping[str, Any]) -> float | None:
     if report.get("resumed_at_step") or not report.get("epochs"):
         return None
     return round((report["seconds"] - report["start_seconds"]) / report["epochs"], 3)
+
+
+COST_COLUMNS = ("training", "parameters", "seconds per epoch", "peak memory, MB", "remark")
+
+
+def cost_rows(trainings: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
+    """What each training took, for people: COST_COLUMNS of the record's fact ``trainings``."""
+    rows = []
+    for name, facts in trainings.items():
+        seconds, memory = facts["seconds_per_epoch"], facts["peak_memory_bytes"]
+        remarks = ["trained before this run: its time may be of another load"] if facts.get("done_before") else []
+        remarks += ["interrupted and resumed: its time was not measured whole"] if seconds is None else []
+        rows.append(
+            [
+                name,
+                f"{facts['parameters']:,}",
+                "–" if seconds is None else f"{seconds:.1f}",
+                "–" if memory is None else f"{memory / 1e6:,.0f}",
+                "; ".join(remarks),
+            ]
+        )
+    return rows

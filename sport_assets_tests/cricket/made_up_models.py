@@ -56,7 +56,8 @@ def finished(folder: Path, trial: Trial, skill: float, *, parameters: int = 100,
 
 def study(folder: Path, earlier: Mapping[str, Mapping[str, Any]] | None = None, **options: Any) -> Study:
     """What a stage stands on: the decisions of earlier ones, and options beside the defaults."""
-    given = {"overrides": {}, "seeds": [], "latest_matches": 600, "max_epochs": 6, "grid": {}, **options}
+    given = {"overrides": {}, "seeds": [], "latest_matches": 600, "max_epochs": 6, **options}
+    given = {"grid": {}, "hidden_dim": 64, "layers": 2, **given}
     folders = {}
     for name, decided in (earlier or {}).items():
         folders[name] = folder / name

@@ -17,7 +17,7 @@ TINY = (
     "latest_matches=8",
     'grid={"model.hidden_dim": [8], "model.layers": [2], "training.learning_rate": [0.001, 0.002], "model.heads": [4]}',
 )
-ABLATIONS = ("cricket/ablation_report.seeds=[42]", 'cricket/ablation_report.overrides={"model.hidden_dim": 8}')
+ABLATIONS = ("cricket/ablation_report.seeds=[42]", "hidden_dim=8")
 
 
 def build(target: str, partition: str | None = None, *settings: str) -> Report:
@@ -81,6 +81,11 @@ def test_the_programme_leads_from_matches_to_the_checkpoint_it_chose(home: Path)
     assert all(one["peak_memory_bytes"] and one["parameters"] for one in each.values())
     shared = {one["spec_digest"] for one in tuning.facts["trainings"].values()}
     assert each["base, seed 42"]["spec_digest"] in shared, "the base was trained by the tuning"
+    assert [one["done_before"] for one in each.values()] == [True, False, False]
+    sets = [part for setting in TINY for part in ("--set", setting)]
+    printed = CliRunner().invoke(app, ["build", "cricket/stage_comparison", *sets])
+    assert printed.exit_code == 0 and "what the trainings took" in printed.stdout, printed.output
+    assert "base, seed 42" in printed.stdout and "trained before this run" in printed.stdout
     _, ablations = latest("cricket/ablation_report")
     assert not read(ablations, "decision.json")["concluded"]
     for name in ("tuning", "stage_comparison", "phase_report", "ablation_report", "final_model"):
@@ -104,10 +109,10 @@ def test_the_programme_leads_from_matches_to_the_checkpoint_it_chose(home: Path)
     [pinned] = [ref for ref in checkpoint.inputs if ref.key == "cricket/final_model"]
     assert pinned.pinned and pinned.version == final.version
 
-    shown = CliRunner().invoke(app, ["tune", "cricket", "--json", *(part for s in TINY for part in ("--set", s))])
+    shown = CliRunner().invoke(app, ["tune", "cricket", "--json", *sets])
     assert shown.exit_code == 0, shown.output
     told = json.loads(shown.stdout)
     assert told["version"] == tuning.version and len(told["trials"]) == 2
     assert told["overrides"]["training.learning_rate"] in (0.001, 0.002)
-    table = CliRunner().invoke(app, ["tune", "cricket", *(part for s in TINY for part in ("--set", s))])
+    table = CliRunner().invoke(app, ["tune", "cricket", *sets])
     assert table.exit_code == 0 and "learning rate" in table.stdout and "next stage" in table.stdout

@@ -15,6 +15,7 @@ from sport_assets.cricket import (
     final_model,
     stage_ablations,
     stage_comparison,
+    stage_overrides,
     stage_phases,
     stage_tuning,
     stages,
@@ -28,7 +29,8 @@ from sport_assets.training.trials import Finished, Trial
 from sport_assets_tests.cricket import trained
 from sport_assets_tests.cricket.made_up_models import finished, model, study
 
-TUNED = {"overrides": {"model.hidden_dim": 64, "training.learning_rate": 0.002}, "why": "so it came out."}
+FOUND = {"model.hidden_dim": 64, "model.layers": 2, "training.learning_rate": 0.002, "model.heads": 4}
+TUNED = {"overrides": FOUND, "why": "so it came out.", "set_by_hand": {}}
 
 
 def run(
@@ -99,18 +101,80 @@ def test_settings_of_the_grid_that_cannot_be_are_refused(tmp_path: Path) -> None
 
 
 def test_the_schedule_stands_over_what_was_found_and_what_is_set_by_hand_over_both(tmp_path: Path) -> None:
-    by_hand = study(tmp_path, overrides={"training.max_epochs": 2, "model.heads": 2}, seeds=[7])
+    by_hand = study(tmp_path, overrides={"training.warmup_epochs": 2, "model.dropout": 0.1}, seeds=[7])
     found = stages.trial(by_hand, "base", "base", {"model.heads": 8, "model.layers": 3}, 7)
     assert found.overrides == {
-        "model.heads": 2,
+        "model.heads": 8,
         "model.layers": 3,
         "data.latest_matches": 600,
-        "training.max_epochs": 2,
-        "training.warmup_epochs": 0.75,
+        "training.max_epochs": 6,
+        "training.warmup_epochs": 2,
+        "model.dropout": 0.1,
     }
     assert stages.schedule({"latest_matches": None, "max_epochs": None}) == {}
     short = stages.schedule({"latest_matches": 5, "max_epochs": 1})
     resolve({"variant": "full"}, short)  # a warm-up of the preset's length would be refused
+
+
+TRAINED = {
+    "tuning": ("base",),
+    "stage_comparison": stage_comparison.VARIANTS,
+    "phase_report": (*stage_comparison.VARIANTS, *stage_phases.COMPONENTS),
+    "ablation_report": ("full", *ABLATIONS),
+}
+
+
+@pytest.mark.parametrize("stage", TRAINED)
+def test_what_a_stage_varies_or_takes_from_another_cannot_be_set_by_hand(stage: str) -> None:
+    """All widths of the grid would be trained at the one that was set, each under its own name."""
+    presets = [resolve({"variant": variant}, {})["model"] for variant in TRAINED[stage]]
+    varied = {f"model.{name}" for name, value in presets[0].items() if any(other[name] != value for other in presets)}
+    assert stage == "tuning" or varied
+    for name in {*varied, *stage_tuning.PRESET.grid, "model.film", "model.calibration", "training.max_epochs"}:
+        with pytest.raises(ValueError, match=f"^{name} cannot be set by hand in {stage}: .*(set |leave it|cricket/)"):
+            stage_overrides.refuse(stage, {"model.dropout": 0.1, name: 1})
+    stage_overrides.refuse(stage, {"model.dropout": 0.1, "training.warmup_epochs": 0.1})
+
+
+def test_it_is_refused_before_anything_is_made(home: Path) -> None:
+    from sport_assets.definitions import defs
+    from sport_assets.lineage.home import Home
+    from sport_assets.orchestration.build import Builder, BuildError
+
+    by_hand = 'overrides={"model.hidden_dim": 32, "model.calibration": "none"}'
+    with pytest.raises(BuildError, match=r"cricket/tuning:\n.*model\.hidden_dim cannot .*model\.calibration cannot"):
+        Builder(defs, Home.from_environment(), [by_hand]).run("cricket/stage_comparison", None)
+
+
+def test_a_stages_preset_is_read_with_numbers_as_numbers_and_nothing_unknown(tmp_path: Path) -> None:
+    assert stage_tuning.PRESET.grid["training.learning_rate"] == (1e-4, 5e-4, 1e-3, 2e-3)
+    path = tmp_path / "tuning.yaml"
+    grid = "grid: {model.layers: [2], training.learning_rate: [1e-4, 2e-3]}, start: {model.layers: 2}"
+    head = "stage: {latest_matches: null, max_epochs: 4, seeds: [42], "
+    path.write_text(f"{head}{grid}}}")
+    found = stages.read_preset(path, stage_tuning.GridPreset)
+    assert found.grid == {"model.layers": (2,), "training.learning_rate": (1e-4, 2e-3)}
+    assert isinstance(found.grid["model.layers"][0], int), "a width or depth stays a whole number"
+    path.write_text(f"{head}colour: 1, {grid}}}")
+    with pytest.raises(BadSpecError, match=r"(?s)tuning\.yaml.*colour: Extra"):
+        stages.read_preset(path, stage_tuning.GridPreset)
+
+
+def test_options_are_those_of_the_stages_preset() -> None:
+    from sport_assets.definitions import defs
+    from sport_assets.orchestration.assets import DECLARATIONS
+
+    assert defs
+    presets = {"stage_comparison": stage_comparison.PRESET, "ablation_report": stage_ablations.PRESET}
+    for stage, preset in presets.items():
+        options = DECLARATIONS[f"cricket/{stage}"].config
+        assert options is not None
+        default = options().model_dump()
+        assert {name: default[name] for name in preset.model_dump() if name != "seeds"} == preset.model_dump(
+            exclude={"seeds"}
+        )
+        with pytest.raises(ValueError, match="greater than or equal to 1"):
+            options(max_epochs=0)
 
 
 # -- stages 2 and 3 --------------------------------------------------------------------------------------------------
@@ -170,14 +234,34 @@ def test_stage_3_stands_on_what_stage_2_chose(tmp_path: Path) -> None:
 
 
 def test_stage_4_trains_full_and_nine_ablations_with_five_seeds(tmp_path: Path) -> None:
-    wanted = stage_ablations.trials(study(tmp_path), [])
+    wanted = stage_ablations.trials(study(tmp_path, {"tuning": TUNED}), [])
     assert len(wanted) == 50 and len({each.name for each in wanted}) == 50
     assert [each.dimensions["variant"] for each in wanted[::5]] == ["full", *ABLATIONS]
     assert {each.seed for each in wanted} == {42, 123, 456, 789, 1011}
     assert {each.overrides["model.hidden_dim"] for each in wanted} == {64}
+    larger = stage_ablations.trials(study(tmp_path, {"tuning": TUNED}, hidden_dim=128, layers=3), [])
+    assert {(t.overrides["model.hidden_dim"], t.overrides["model.layers"]) for t in larger} == {(128, 3)}
     for name, flags in stage_ablations.FAMILY.items():
         preset = resolve({"variant": name}, {})["model"]
         assert tuple(preset[part] for part in stage_ablations.PARTS) == flags
+
+
+def test_stage_4_goes_by_what_the_tuning_found_but_for_the_size(tmp_path: Path) -> None:
+    found = {"model.hidden_dim": 256, "model.layers": 5, "training.learning_rate": 0.0005, "model.heads": 8}
+    wanted = stage_ablations.trials(study(tmp_path, {"tuning": {"overrides": found}}), [])
+    size = {"model.hidden_dim": 64, "model.layers": 2}
+    assert all({**found, **size}.items() <= each.overrides.items() for each in wanted)
+    odd = study(tmp_path, {"tuning": {"overrides": {**found, "model.heads": 6}}})
+    with pytest.raises(BadSpecError, match="set hidden_dim to a multiple of 6"):
+        stage_ablations.trials(odd, [])
+
+
+def test_a_tuning_that_finds_the_presets_settings_leaves_the_ablations_the_trainings_they_are(tmp_path: Path) -> None:
+    found = {"model.hidden_dim": 128, "model.layers": 3, "training.learning_rate": 0.001, "model.heads": 4}
+    about = study(tmp_path, {"tuning": {"overrides": found}})
+    for each in stage_ablations.trials(about, [])[::5]:
+        alone = {"model.hidden_dim": 64, "model.layers": 2, **stages.schedule(about.options)}
+        assert resolve(each.dimensions, each.overrides) == resolve(each.dimensions, alone)
 
 
 @pytest.mark.parametrize("seeds", [1, 2, 4])
@@ -224,7 +308,7 @@ def test_what_seeds_alone_differ_by_is_no_finding() -> None:
 
 
 def test_test_figures_stand_beside_and_decide_nothing(tmp_path: Path) -> None:
-    about = study(tmp_path, seeds=[1, 2])
+    about = study(tmp_path, {"tuning": TUNED}, seeds=[1, 2], overrides={"model.dropout": 0.1})
     wanted = stage_ablations.trials(about, [])
     done = run(tmp_path, wanted, lambda trial: 0.1, {})
     outs = []
@@ -237,6 +321,8 @@ def test_test_figures_stand_beside_and_decide_nothing(tmp_path: Path) -> None:
     first, second = (files(out) for out in outs)
     assert first["ablations.parquet"] != second["ablations.parquet"], "test figures are there"
     assert first["decision.json"] == second["decision.json"] and first["ablations.png"] == second["ablations.png"]
+    decided = json.loads(first["decision.json"])
+    assert decided["set_by_hand"] == {"model.dropout": 0.1} and decided["overrides"] == FOUND
     assert "for the reader alone" in first["report.md"].decode()
     assert set(pl.read_parquet(outs[0] / "ablations.parquet")["side"]) == {"valid", "test"}
 
@@ -247,12 +333,19 @@ def test_test_figures_stand_beside_and_decide_nothing(tmp_path: Path) -> None:
 def decisions(base: str, *, concluded: bool = False, chosen: str | None = None, film: bool = False) -> dict[str, Any]:
     return {
         "tuning": TUNED,
-        "stage_comparison": {"chosen": base, "why": "It is so."},
+        "stage_comparison": {"chosen": base, "why": "It is so.", "set_by_hand": {}},
         "phase_report": {
+            "set_by_hand": {},
             "components": {"film": {"included": film}, "innings_heads": {"included": False}},
             "why": "Phases say so.",
         },
-        "ablation_report": {"concluded": concluded, "chosen": chosen, "seeds": 5, "why": "Ablations say so."},
+        "ablation_report": {
+            "concluded": concluded,
+            "chosen": chosen,
+            "seeds": 5,
+            "why": "Ablations say so.",
+            "set_by_hand": {},
+        },
     }
 
 
@@ -280,9 +373,36 @@ def test_the_final_model_follows_from_the_stages(
     made = resolve({"variant": variant}, best["overrides"])["model"]
     assert {name: made[name] for name in final_model.FLAGS} == json.loads((out / "decision.json").read_text())["parts"]
     report = (out / "report.md").read_text()
-    assert f"--partition '42|{variant}' --set tuned=VERSION" in report and "so it came out." in report
+    assert f"model_card --partition '42|{variant}' --set tuned=VERSION" in report and "so it came out." in report
+    assert "in every later build of this partition as well" in report
     by_ablation = decided["ablation_report"]["concluded"] and decided["stage_comparison"]["chosen"] == "hybrid"
     assert ("Ablations say so." in report) >= by_ablation and ("Phases say so." in report) != by_ablation
+
+
+def test_the_final_model_has_what_all_stages_were_given_by_hand(tmp_path: Path) -> None:
+    decided = decisions("pooling", film=True)
+    for stage, each in decided.items():
+        shares = {} if stage == "ablation_report" else {"model.unknown_share": 0.1}  # which an ablation varies
+        lone = {"training.weight_decay": 0.1} if stage == "tuning" else {}
+        decided[stage] = {**each, "set_by_hand": {"model.dropout": 0.1, **shares, **lone}}
+    out = tmp_path / "out"
+    out.mkdir()
+    facts = final_model.write_final(study(tmp_path, decided).earlier, out)
+    best = json.loads((out / "best.json").read_text())["overrides"]
+    assert best == {**FOUND, "model.dropout": 0.1, "model.unknown_share": 0.1, "model.film": True}
+    assert facts["not_agreed"] == {"training.weight_decay": {"tuning": 0.1}}
+    report = (out / "report.md").read_text()
+    assert "Set by hand, alike in all stages that take it: `model.dropout`, `model.unknown_share`." in report
+    assert "**`training.weight_decay` is not among them**" in report and "(`0.1` in tuning)" in report
+
+
+def test_settings_that_stages_were_given_differently_are_told_apart() -> None:
+    given = {"tuning": {"model.dropout": 0.1}, "stage_comparison": {"model.dropout": 0.3}, "phase_report": {}}
+    assert stage_overrides.agreed(given) == (
+        {},
+        {"model.dropout": {"tuning": 0.1, "stage_comparison": 0.3}},
+    )
+    assert stage_overrides.agreed({stage: {"model.dropout": 0.1} for stage in given}) == ({"model.dropout": 0.1}, {})
 
 
 # -- no test match has a say -----------------------------------------------------------------------------------------

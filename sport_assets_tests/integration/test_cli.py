@@ -143,3 +143,27 @@ def _commands() -> list[tuple[str, ...]]:
 def test_every_command_has_help(path: tuple[str, ...]) -> None:
     result = call(*path, "--help")
     assert result.exit_code == 0 and "Usage" in result.stdout
+
+
+def test_build_shows_what_the_trainings_of_an_experiment_took(capsys: pytest.CaptureFixture[str]) -> None:
+    from sport_assets.cli.building import _show
+
+    facts = {"parameters": 12_345, "seconds_per_epoch": None, "peak_memory_bytes": 1_234_000_000, "done_before": False}
+    _show(
+        {
+            "asset": "cricket/stage_comparison",
+            "partition": None,
+            "version": "0" * 64,
+            "checks": {},
+            "trainings": {"base, seed 42": facts},
+        }
+    )
+    [row] = [line for line in capsys.readouterr().out.splitlines() if "base, seed 42" in line]
+    assert "12,345" in row and "–" in row and "1,234" in row and "interrupted and resumed" in row
+
+
+def test_build_says_how_many_models_it_would_make_before_it_begins(folder: Path) -> None:
+    said = refusal("build", "nfl/model_card", "--set", "colour=1")
+    assert "no --partition: all 15 of nfl/model_card, " in said and "and 9 more" in said
+    assert "no --partition" not in refusal("build", "nfl/tracking", "--set", "colour=1")
+    assert "no --partition" not in refusal("build", "nfl/model_card", "--partition", "sanity|0", "--set", "colour=1")

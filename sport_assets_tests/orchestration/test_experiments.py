@@ -14,7 +14,7 @@ from sport_assets.lineage.errors import GateRefused, LineageError
 from sport_assets.lineage.row_index import Identifiers, RowIndex
 from sport_assets.orchestration.build import Builder, BuildError
 from sport_assets.orchestration.checks import Check
-from sport_assets.orchestration.experiments import Experiment, ExperimentConfig, experiment_asset
+from sport_assets.orchestration.experiments import Experiment, ExperimentConfig, cost_rows, experiment_asset
 from sport_assets.training.trials import Finished, Study, Trial
 from sport_assets_tests.orchestration.toy_home import ToyHome
 from sport_assets_tests.orchestration.toy_line import DEFS, MODEL, TESTED
@@ -139,6 +139,7 @@ def test_rounds_are_recorded_and_nothing_is_made_twice(shared_toy: ToyHome) -> N
     assert list(facts) == ["width 4", "width 6", "other batch"]
     assert all(each["parameters"] > 0 and each["peak_memory_bytes"] > 1e7 for each in facts.values())
     assert len({each["spec_digest"] for each in facts.values()}) == 3
+    assert not any(each["done_before"] for each in facts.values())
     with toy.lineage() as lineage:
         assert record.row_index is not None
         assert lineage.ledger.has_rows(record.row_index, {"sample": "100"})
@@ -148,7 +149,13 @@ def test_rounds_are_recorded_and_nothing_is_made_twice(shared_toy: ToyHome) -> N
     # an option that changes no training makes none
     assert made(toy, GRID, f"{GRID}.parallel=1") == [GRID]
     assert trained(toy) == 3 and len(CALLS) == 2
-    assert toy.latest(GRID).version == record.version
+    assert toy.latest(GRID).version == record.version, "what it took is no content"
+    assert all(each["done_before"] for each in toy.latest(GRID).facts["trainings"].values())
+    with toy.instance() as dagster:
+        event = dagster.get_latest_materialization_event(dg.AssetKey(GRID.split("/")))
+        assert event is not None and event.asset_materialization is not None
+        shown = str(event.asset_materialization.metadata["cost"].value)
+    assert "| width 4 |" in shown and "trained before this run" in shown and "peak memory, MB" in shown
     # the next experiment reads the decision, takes over the training it shares, and shows the test side
     assert made(toy, FINAL, f"{GRID}.parallel=1") == [FINAL]
     assert trained(toy) == 4
@@ -162,6 +169,20 @@ def test_rounds_are_recorded_and_nothing_is_made_twice(shared_toy: ToyHome) -> N
         assert final.row_index is not None and lineage.ledger.has_rows(final.row_index, {"sample": "1000"})
     assert toy.staging_is_empty()
     assert not list(toy.home.training.glob("*/measured/*/.*")), "nothing half measured is left"
+
+
+def test_what_a_training_took_is_told_with_what_its_time_is_worth() -> None:
+    took = {"parameters": 12_345, "seconds_per_epoch": 2.04, "peak_memory_bytes": 1_234_000_000}
+    rows = cost_rows(
+        {
+            "a": {**took, "done_before": False},
+            "b": {**took, "done_before": True},
+            "c": {**took, "seconds_per_epoch": None, "done_before": True},
+        }
+    )
+    assert rows[0] == ["a", "12,345", "2.0", "1,234", ""]
+    assert rows[1][-1] == "trained before this run: its time may be of another load"
+    assert rows[2][2] == "–" and rows[2][-1].endswith("; interrupted and resumed: its time was not measured whole")
 
 
 def test_after_a_failure_it_goes_on_with_what_is_trained(toy: ToyHome) -> None:
