@@ -57,7 +57,7 @@ GOALS = {"player": 0.9, "ball": 0.6}
 def generate(folder: Path) -> None:
     """Generated scenes as a data set in ``folder``."""
     look = replace(small_settings(SIZE_PX, "hard"), ball_pixels=BALL_PX, players=PLAYERS)
-    write_dataset(folder, **IMAGES, settings=look)
+    write_dataset(folder, train=IMAGES["train"], valid=IMAGES["valid"], test=IMAGES["test"], settings=look)
     (folder / "split.json").write_text("{}")
 
 

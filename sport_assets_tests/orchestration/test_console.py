@@ -8,8 +8,9 @@ from sport_assets.orchestration.console import Console, console_logger
 
 @dg.asset
 def defect() -> None:
+    columns: dict[str, str] = {}
     try:
-        {}["columns"]
+        columns["x"]
     except KeyError as error:
         raise TypeError("columns must be\nnamed") from error
 
