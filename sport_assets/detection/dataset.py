@@ -115,7 +115,7 @@ def write_dataset(
             f"{', '.join(sorted({source.name for source in sources})[:5])}"
         )
     groups = _groups(merged.labels)
-    together = [*merged.same_footage, *(videos for each in same_footage if len(videos := groups.keys() & each) > 1)]
+    together = [*merged.same_footage, *(both for each in same_footage if len(both := groups.keys() & each) > 1)]
     side_of = split_sides(groups, split, teacher_videos=teacher_videos, same_footage=together)
     placed = merged.labels.images.with_columns(
         side=pl.col("video").replace_strict(side_of, return_dtype=pl.String),
