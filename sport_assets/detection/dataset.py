@@ -115,8 +115,7 @@ def write_dataset(
             f"{', '.join(sorted({source.name for source in sources})[:5])}"
         )
     groups = _groups(merged.labels)
-    there = [groups.keys() & each for each in same_footage]
-    together = [*merged.same_footage, *(each for each in there if len(each) > 1)]
+    together = [*merged.same_footage, *(both for each in same_footage if len(both := groups.keys() & each) > 1)]
     side_of = split_sides(groups, split, teacher_videos=teacher_videos, same_footage=together)
     placed = merged.labels.images.with_columns(
         side=pl.col("video").replace_strict(side_of, return_dtype=pl.String),
@@ -142,7 +141,7 @@ def write_dataset(
             "same_footage": [sorted(each) for each in together],
         },
     )
-    _write_json(out / STATISTICS_FILE, {**merged.counts, **figures})
+    _write_json(out / STATISTICS_FILE, figures)
     index = RowIndex()
     for side, names in videos.items():
         index.add(("video",), names, side)
