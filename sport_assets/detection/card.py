@@ -83,13 +83,17 @@ def _summary(report: Mapping[str, Any], elsewhere: Sequence[Mapping[str, str]]) 
 
 
 def _use(report: Mapping[str, Any], files: list[str]) -> str:
-    thresholds = ", ".join(f"{name} {value:.2f}" for name, value in report["thresholds"]["model"].items())
+    whole, by_windows = (
+        ", ".join(f"{name} {value:.2f}" for name, value in thresholds.items())
+        for thresholds in (report["thresholds"]["model"], report["thresholds"]["variants"][SLICED])
+    )
     return f"""## Intended use
 
 Finding players and ball in match videos: for tracking, for labelling more frames, for studying play. Files:
 {", ".join(f"`{name}`" for name in files)}. `sport-assets predict detection --model MODEL --input IMAGES|VIDEO
 --output results.json` detects; `--slice` looks at windows, in which small balls keep their pixels. Prediction needs no
-PyTorch. A detection is believed from these scores on, which gave the best F1 on validation images: {thresholds}.
+PyTorch. A detection is believed from these scores on, which gave the best F1 on validation images: {whole}; by
+windows: {by_windows}.
 
 Not intended: identifying people, decisions of referees, other sports."""
 
