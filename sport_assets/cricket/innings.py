@@ -19,7 +19,8 @@ from sport_assets.cricket.labels import OUTCOMES
 from sport_assets.cricket.nodes import LAST_BALLS
 
 BALLS_FILE, TABLE_FILE, NAMES_FILE = "balls.parquet", "innings.parquet", "names.json"
-LAYOUT_VERSION = 1
+LAYOUT_VERSION = 2
+"""Raised when arrays or the names in them change: since 2, grounds go by ``grounds.ground_name``."""
 NO_OUTCOME = -1
 """In ``outcome``: the label rule gives the ball none; in ``previous_outcome`` also: it is the first of the innings."""
 
@@ -108,7 +109,7 @@ PLACE: Mapping[str, str] = {
     "second_innings": "1 in a second innings",
     "batting_team": "number in ``teams``",
     "bowling_team": "number in ``teams``",
-    "venue": "number in ``venues``",
+    "venue": "number in ``venues``: grounds by their one name (``grounds.ground_name``)",
 }
 """Which innings the ball is of, and what was known before it began."""
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from sport_assets.cricket.grounds import ground_name
 from sport_assets.cricket.innings import AFTER, COLUMNS, INNINGS_TYPES, NO_OUTCOME, Innings, last_with
 from sport_assets.cricket.labels import NOT_OUT_KINDS, OUTCOMES
 from sport_assets.cricket.nodes import LAST_BALLS
@@ -90,7 +91,8 @@ def _rows(deliveries: pl.DataFrame, matches: pl.DataFrame) -> pl.DataFrame:
     credited = [
         pl.col(kind).is_in(BOWLERS_WICKETS).fill_null(False).cast(pl.Int64) for kind in ("wicket_kind", "wicket_kind2")
     ]
-    about = matches.select("match_id", "venue", "team_a", "team_b")
+    grounds = [ground_name(venue, city) for venue, city in matches.select("venue", "city").iter_rows()]
+    about = matches.select("match_id", pl.Series("venue", grounds, dtype=pl.String), "team_a", "team_b")
     rows = deliveries.filter(~pl.col("super_over")).join(about, on="match_id", how="left", maintain_order="left")
     return rows.with_columns(
         innings_index=pl.struct("match_id", "innings").rle_id().cast(pl.Int64),
