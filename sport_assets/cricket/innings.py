@@ -145,6 +145,14 @@ class Innings:
         """The matches, in order."""
         return self.table["match_id"].unique(maintain_order=True).to_list()
 
+    @property
+    def label_rule(self) -> str:
+        """The rule (``labels.LABEL_RULES``) that gave the balls their outcomes: which of them have none tells it."""
+        none = self.balls["outcome"] == NO_OUTCOME
+        if (none & (self.balls["noballs"] > 0)).any():
+            return "legal"
+        return "without_wides" if none.any() else "batter"
+
     def of_matches(self, match_ids: Sequence[str] | set[str]) -> np.ndarray:
         """Mask [N] of the balls of these matches."""
         wanted = self.table["match_id"].is_in(list(match_ids)).to_numpy()
