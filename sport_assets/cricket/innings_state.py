@@ -26,7 +26,7 @@ from sport_assets.lineage.row_index import RowIndex
 BOWLERS_WICKETS = ("bowled", "caught", "caught and bowled", "hit wicket", "lbw", "stumped")
 BOUNDARY_RUNS = 4
 CHECKS: dict[str, tuple[bool, str]] = {
-    "has_balls": (True, "The year has balls to forecast."),
+    "has_balls": (False, "The year has balls to forecast; one that has none stands empty among the others."),
     "states_possible": (True, "Before every ball at most ten are out, and no count or sum is negative."),
 }
 """Every check of ``write_innings``: blocking or not, and its description."""

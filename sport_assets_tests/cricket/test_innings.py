@@ -152,4 +152,4 @@ def test_the_assets_files_and_checks(made_of: tuple[pl.DataFrame, pl.DataFrame],
     assert [check.name for check in failed] == ["states_possible"] and "negative" in failed[0].rules
     deliveries.head(0).write_parquet(tmp_path / "deliveries.parquet")
     failed = [check for check in innings_state.write_innings(tmp_path, tmp_path).checks if not check.passed]
-    assert [check.name for check in failed] == ["has_balls"]
+    assert [(check.name, check.blocking) for check in failed] == [("has_balls", False)]
