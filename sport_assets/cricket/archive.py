@@ -32,7 +32,7 @@ MATCH_SUFFIX = ".json"
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.zst")
 LAYOUT = "cricket/**/*.json, or .zip, .tar, .tar.gz or .tar.zst of them"
 _BLOCK = 1 << 20
-_DATE = re.compile(rb'"dates"\s*:\s*\[\s*"(\d{4})-\d\d-\d\d"')
+_DATE = re.compile(rb'"dates"\s*:\s*\[\s*"((\d{4})-\d\d-\d\d)"')
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,8 @@ class Member:
     sha256: str
     year: str | None
     """Year of the date it begins on; None where it says none."""
+    date: str = ""
+    """That date; empty where it says none."""
 
     @property
     def place(self) -> str:
@@ -182,8 +184,8 @@ def _members(path: str, size: int, modified: int, changed: int) -> tuple[Member,
 
 def _member(name: str, match_id: str, offset: int, content: bytes) -> Member:
     date = _DATE.search(content)
-    year = date[1].decode() if date else None
-    return Member(match_id, "", name, offset, len(content), hashlib.sha256(content).hexdigest(), year)
+    day, year = (date[1].decode(), date[2].decode()) if date else ("", None)
+    return Member(match_id, "", name, offset, len(content), hashlib.sha256(content).hexdigest(), year, day)
 
 
 # -- archives --------------------------------------------------------------------------------------------------------

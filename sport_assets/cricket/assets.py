@@ -155,7 +155,10 @@ def player_history(context: dg.AssetExecutionContext, lineage: LineageResource) 
 
 
 class SplitConfig(dg.Config):
-    """From which dates on matches validate and test; ``folds``: dates of a rolling origin before ``test_from``."""
+    """From which dates on matches validate and test; ``folds``: dates of a rolling origin before ``test_from``.
+
+    Folds are listed and checked; the line's own models are trained and judged on the three sides.
+    """
 
     valid_from: str = VALID_FROM
     test_from: str = TEST_FROM

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from sport_assets.cricket.features import mean_and_deviation
 from sport_assets.cricket.innings import Innings
 from sport_assets.cricket.labels import OUTCOMES
 from sport_assets.training.threads import one_thread
@@ -76,11 +77,11 @@ def logistic_regression(features: np.ndarray, outcome: np.ndarray) -> Forecast:
     """
     import torch
 
-    mean, spread = features.mean(0, dtype=np.float64), features.std(0, dtype=np.float64)
+    mean, spread = mean_and_deviation(features)
     spread = np.where(spread > 1e-6, spread, 1.0)
     classes, came = np.unique(outcome, return_inverse=True)
     with one_thread():
-        known = torch.from_numpy((features - mean) / spread)
+        known = torch.from_numpy(_standardised(features, mean, spread))
         target = torch.from_numpy(came.astype(np.int64))
         slope = torch.zeros(known.shape[1], len(classes), dtype=torch.float64, requires_grad=True)
         level = torch.zeros(len(classes), dtype=torch.float64, requires_grad=True)
@@ -100,11 +101,18 @@ def logistic_regression(features: np.ndarray, outcome: np.ndarray) -> Forecast:
 
     def forecast(_: Innings, asked: np.ndarray) -> np.ndarray:
         with one_thread():
-            odds = torch.from_numpy((asked - mean) / spread) @ torch.from_numpy(weights[0])
+            odds = torch.from_numpy(_standardised(asked, mean, spread)) @ torch.from_numpy(weights[0])
             found = (odds + torch.from_numpy(weights[1])).softmax(-1).numpy()
         return _all_classes(found, classes)
 
     return forecast
+
+
+def _standardised(features: np.ndarray, mean: np.ndarray, spread: np.ndarray) -> np.ndarray:
+    """Features [N, F] in double precision, of mean 0 and deviation 1: one array of that size, and no second beside."""
+    found = np.subtract(features, mean, dtype=np.float64)
+    found /= spread
+    return found
 
 
 def boosted_trees(

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from sport_assets.cricket.labels import DEFAULT_RULE, LABEL_RULES
 from sport_assets.cricket.report import GROUP, best_baseline
 from sport_assets.training.reports import (
     CARD_FILE,
@@ -105,10 +106,18 @@ def _data(report: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
 Match files in Cricsheet's format, validated; matches that break a rule are in quarantine. Whole matches are divided by
 date: the future never trains. Matches before {split["valid_from"]} train, those before {split["test_from"]} choose the
 epoch and calibrate, later ones are the test. Rates of players, teams and grounds come from earlier dates alone, also
-for the balls that train. The outcome is the batter's: any dismissal is a wicket, else runs off the bat; wides, byes and
-leg byes are dots. What the weights were trained on:
+for the balls that train.
+
+The outcome of a ball by the label rule {_rules(report["label_rule"])}.
+
+What the weights were trained on:
 
 {data_table(facts)}"""
+
+
+def _rules(name: str) -> str:
+    """The label rule in words, and the one that it refers to."""
+    return "; ".join(f"`{rule}`: {LABEL_RULES[rule]}" for rule in dict.fromkeys((name, DEFAULT_RULE)))
 
 
 def _training(report: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
@@ -170,7 +179,7 @@ def _cell(value: float | None) -> str:
 LIMITATIONS = """## Limitations
 
 - Outcomes of single balls are mostly chance: the whole gain over frequencies by over is a few per cent of the log-loss.
-- Wides and no-balls are no classes of their own; a dot may have been one.
+- Wides and no-balls are no classes of their own; what is said of a ball does not say whether it is one.
 - Pitch, weather, injuries, field placings and the speed of the ball are not known to it.
 - Players and grounds without history are forecast as their team, or as anybody.
 - A target that rain revised later is not known before; shortened innings are forecast by the overs known then."""

@@ -25,6 +25,7 @@ from sport_assets.cricket.calibration import (
     Calibration,
 )
 from sport_assets.cricket.labels import OUTCOMES
+from sport_assets.cricket.phases import PHASES
 from sport_assets.cricket.player_history import read_past
 from sport_assets.cricket.report import GROUP, MODEL, UNCALIBRATED, Judged
 from sport_assets.cricket.split import Split
@@ -74,6 +75,7 @@ def evaluate(
         "calibration": {"method": method, "scale": fitted.scale.tolist(), "shift": fitted.shift.tolist()},
     }
     found["split"] = {"years": sorted(samples), **{name: made.settings[name] for name in ("valid_from", "test_from")}}
+    found["label_rule"] = every.innings.label_rule
     write_json(out / EVALUATION_FILE, found)
     predictions(judged).write_parquet(out / PREDICTIONS_FILE, statistics=True)
     plots.reliability(metrics.reliability(judged.forecasts[MODEL], judged.outcome), out / "reliability.png")
@@ -85,9 +87,15 @@ def evaluate(
 
 
 def predictions(judged: Judged) -> pl.DataFrame:
-    """One row a scored ball: match_id, innings, ball, over, ball_in_over, phase, outcome, p_dot … p_wicket."""
+    """One row a scored ball: match_id, innings, ball, over, ball_in_over, phase, outcome, p_dot … p_wicket.
+
+    Phase and outcome are names (``phases.PHASES``, ``labels.OUTCOMES``).
+    """
     balls = judged.balls
     about = keys(balls).with_columns(pl.Series(name, balls.innings.balls[name]) for name in ("over", "ball_in_over"))
+    about = about.with_columns(
+        phase=pl.Series([PHASES[number] for number in balls.innings.balls["phase"]], dtype=pl.String)
+    )
     told = judged.forecasts[MODEL].astype(np.float32)
     return (
         about.filter(pl.Series(balls.scored))

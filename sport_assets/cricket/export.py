@@ -20,7 +20,7 @@ from sport_assets.cricket.calibrated_network import CalibratedNetwork
 from sport_assets.cricket.calibration import CALIBRATION_FILE, Calibration
 from sport_assets.cricket.extras import Extras
 from sport_assets.cricket.features import table
-from sport_assets.cricket.innings import NO_OUTCOME, Innings
+from sport_assets.cricket.innings import Innings
 from sport_assets.cricket.models import INPUTS, TorchInnings, load
 from sport_assets.cricket.player_history import read_past
 from sport_assets.cricket.shipped import OUTPUT, Shipped
@@ -64,7 +64,7 @@ def export(
     source = TorchInnings(InningsSource(test, table(test, past), module.entities))
     trained_on = innings.select(set(sides.train))
     shipped = Shipped(
-        module.settings, module.entities, past, calibration, Extras.learn(trained_on), label_rule(trained_on)
+        module.settings, module.entities, past, calibration, Extras.learn(trained_on), trained_on.label_rule
     )
     parameters = sum(parameter.numel() for parameter in network.parameters())
     metadata = shipped.to_metadata({"inputs": list(INPUTS), "outputs": [OUTPUT], "parameters": parameters})
@@ -82,14 +82,6 @@ def export(
         "onnx_bytes": (out / MODEL_FILE).stat().st_size,
     }
     return facts, [parity_check(report, TOLERANCE, "nats", "real innings")]
-
-
-def label_rule(innings: Innings) -> str:
-    """The rule that gave some innings their outcomes: which deliveries have none tells it."""
-    none = innings.balls["outcome"] == NO_OUTCOME
-    if (none & (innings.balls["noballs"] > 0)).any():
-        return "legal"
-    return "without_wides" if none.any() else "batter"
 
 
 def inputs(source: TorchInnings, chosen: np.ndarray) -> dict[str, Tensor]:

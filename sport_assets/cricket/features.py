@@ -175,3 +175,12 @@ def _query(b: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         **{f"previous_{name}": b["previous_outcome"] == number for number, name in enumerate(OUTCOMES)},
         "previous_wide": b["previous_wide"],
     }
+
+
+def mean_and_deviation(features: np.ndarray, rows: int = 10_000) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of each column of features [N, F], in double precision, so many rows at a time."""
+    mean = features.mean(0, dtype=np.float64)
+    squares = np.zeros_like(mean)
+    for start in range(0, len(features), rows):
+        squares += ((features[start : start + rows] - mean) ** 2).sum(0)
+    return mean, np.sqrt(squares / len(features))

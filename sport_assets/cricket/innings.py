@@ -19,7 +19,8 @@ from sport_assets.cricket.labels import OUTCOMES
 from sport_assets.cricket.nodes import LAST_BALLS
 
 BALLS_FILE, TABLE_FILE, NAMES_FILE = "balls.parquet", "innings.parquet", "names.json"
-LAYOUT_VERSION = 1
+LAYOUT_VERSION = 2
+"""Raised when arrays or the names in them change: since 2, grounds go by ``grounds.ground_name``."""
 NO_OUTCOME = -1
 """In ``outcome``: the label rule gives the ball none; in ``previous_outcome`` also: it is the first of the innings."""
 
@@ -108,7 +109,7 @@ PLACE: Mapping[str, str] = {
     "second_innings": "1 in a second innings",
     "batting_team": "number in ``teams``",
     "bowling_team": "number in ``teams``",
-    "venue": "number in ``venues``",
+    "venue": "number in ``venues``: grounds by their one name (``grounds.ground_name``)",
 }
 """Which innings the ball is of, and what was known before it began."""
 
@@ -143,6 +144,14 @@ class Innings:
     def match_ids(self) -> list[str]:
         """The matches, in order."""
         return self.table["match_id"].unique(maintain_order=True).to_list()
+
+    @property
+    def label_rule(self) -> str:
+        """The rule (``labels.LABEL_RULES``) that gave the balls their outcomes: which of them have none tells it."""
+        none = self.balls["outcome"] == NO_OUTCOME
+        if (none & (self.balls["noballs"] > 0)).any():
+            return "legal"
+        return "without_wides" if none.any() else "batter"
 
     def of_matches(self, match_ids: Sequence[str] | set[str]) -> np.ndarray:
         """Mask [N] of the balls of these matches."""

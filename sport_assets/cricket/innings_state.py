@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from sport_assets.cricket.grounds import ground_name
 from sport_assets.cricket.innings import AFTER, COLUMNS, INNINGS_TYPES, NO_OUTCOME, Innings, last_with
 from sport_assets.cricket.labels import NOT_OUT_KINDS, OUTCOMES
 from sport_assets.cricket.nodes import LAST_BALLS
@@ -25,7 +26,7 @@ from sport_assets.lineage.row_index import RowIndex
 BOWLERS_WICKETS = ("bowled", "caught", "caught and bowled", "hit wicket", "lbw", "stumped")
 BOUNDARY_RUNS = 4
 CHECKS: dict[str, tuple[bool, str]] = {
-    "has_balls": (True, "The year has balls to forecast."),
+    "has_balls": (False, "The year has balls to forecast; one that has none stands empty among the others."),
     "states_possible": (True, "Before every ball at most ten are out, and no count or sum is negative."),
 }
 """Every check of ``write_innings``: blocking or not, and its description."""
@@ -90,7 +91,8 @@ def _rows(deliveries: pl.DataFrame, matches: pl.DataFrame) -> pl.DataFrame:
     credited = [
         pl.col(kind).is_in(BOWLERS_WICKETS).fill_null(False).cast(pl.Int64) for kind in ("wicket_kind", "wicket_kind2")
     ]
-    about = matches.select("match_id", "venue", "team_a", "team_b")
+    grounds = [ground_name(venue, city) for venue, city in matches.select("venue", "city").iter_rows()]
+    about = matches.select("match_id", pl.Series("venue", grounds, dtype=pl.String), "team_a", "team_b")
     rows = deliveries.filter(~pl.col("super_over")).join(about, on="match_id", how="left", maintain_order="left")
     return rows.with_columns(
         innings_index=pl.struct("match_id", "innings").rle_id().cast(pl.Int64),

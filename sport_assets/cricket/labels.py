@@ -17,6 +17,7 @@ NOT_OUT_KINDS = ("retired hurt", "retired not out")
 """Entries among a delivery's wickets that are no dismissal."""
 
 LabelRule = Literal["batter", "without_wides", "legal"]
+DEFAULT_RULE: LabelRule = "batter"
 LABEL_RULES: dict[str, str] = {
     "batter": "the batter's outcome on every delivery: an entry among its wickets other than retired hurt or retired "
     "not out is a wicket, else runs off the bat, 5 as four and 7 as six; wides, byes and leg byes are dots",

@@ -21,7 +21,7 @@ from torch.nn.functional import nll_loss
 
 from sport_assets.cricket.batches import EntityTable, InningsSource
 from sport_assets.cricket.ensemble import Ensemble
-from sport_assets.cricket.features import table
+from sport_assets.cricket.features import mean_and_deviation, table
 from sport_assets.cricket.innings import NO_OUTCOME, Innings
 from sport_assets.cricket.labels import OUTCOMES
 from sport_assets.cricket.parts import Entities
@@ -139,15 +139,6 @@ class OutcomeModule(pl.LightningModule):
         # The sums are those of all ranks, so each rank logs the same number; sync_dist takes the mean of equal ones,
         # and tells the kernel that no rank's number is its own alone.
         self.log_dict({name: value.float() for name, value in named.items()}, sync_dist=True)
-
-
-def mean_and_deviation(features: np.ndarray, rows: int = 10_000) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation of each column of features [N, F], in double precision, so many rows at a time."""
-    mean = features.mean(0, dtype=np.float64)
-    squares = np.zeros_like(mean)
-    for start in range(0, len(features), rows):
-        squares += ((features[start : start + rows] - mean) ** 2).sum(0)
-    return mean, np.sqrt(squares / len(features))
 
 
 def build(spec: TrainingSpec) -> TrainingJob:

@@ -28,6 +28,7 @@ from sport_assets.training.names import SPLIT_FILE
 
 PAST_FILE, TABLE_FILE = "past.parquet", "history_tables.parquet"
 HISTORY_CHECKS: dict[str, tuple[bool, str]] = {
+    "has_balls": (True, "Of all years together there are balls to forecast."),
     "rates_sound": (True, "Every rate is a finite number, and the base rates of a ball add up to one."),
     "history_knows_players": (False, "At least half of the balls of the last year have a batter with history."),
 }
@@ -63,7 +64,7 @@ def write_history(innings: Mapping[str, Path], out: Path) -> Report:
         "last_date": str(made.table["date"].max() or ""),
         "features": found.shape[1],
     }
-    return Report((_sound(found), _known(found, past)), metadata, index)
+    return Report((_has_balls(made), _sound(found), _known(found, past)), metadata, index)
 
 
 def read_past(folder: Path) -> Situations:
@@ -100,6 +101,10 @@ def write_split(innings: Mapping[str, Path], out: Path, **settings: Any) -> Repo
         "folds": len(made.folds),
     }
     return Report((leakage_check(made),), metadata, identifiers(made))
+
+
+def _has_balls(made: Innings) -> CheckResult:
+    return _result("has_balls", {} if len(made) else {"no_balls": 1}, 1)
 
 
 def _sound(found: np.ndarray) -> CheckResult:

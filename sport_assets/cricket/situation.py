@@ -128,7 +128,7 @@ def read_situation(path: Path, at: At | None, label_rule: str = "batter") -> Sit
     return Situation(
         match_id=path.stem,
         day=last["day"] if dated else None,
-        venue=info["venue"],
+        venue=every.venues[last["venue"]],
         at=place,
         batting=every.teams[last["batting_team"]],
         bowling=every.teams[last["bowling_team"]],

@@ -50,7 +50,10 @@ _CHECKS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
 )  # fmt: skip
 
 CHECKS: dict[str, tuple[bool, str]] = {
-    "something_left": (True, "At least one match of the year can be used."),
+    "something_left": (
+        False,
+        "At least one match of the year can be used; where none can, the year is published empty.",
+    ),
     "quarantined_share": (True, f"At most {QUARANTINE_LIMIT:.0%} of the matches are set aside (one always may be)."),
     **{name: (False, description) for name, description, _ in _CHECKS},
 }
@@ -89,7 +92,13 @@ def year_checks(
     by_rule = _matches_by_rule(faults)
     set_aside = len({fault["file"] for fault in faults})
     results = [
-        _result("something_left", counts.kept > 0, checked=counts.matches, failed=0 if counts.kept else counts.matches),
+        _result(
+            "something_left",
+            counts.kept > 0,
+            checked=counts.matches,
+            failed=0 if counts.kept else counts.matches,
+            sample=[] if counts.kept else _sample(faults),
+        ),
         _result(
             "quarantined_share",
             set_aside <= max(1, QUARANTINE_LIMIT * counts.matches),

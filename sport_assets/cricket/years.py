@@ -25,6 +25,10 @@ MATCHES_FILE = "matches.json"
 CHECKS: dict[str, tuple[bool, str]] = {
     "one_version_of_each_match": (False, "No two raw files hold different versions of the same match."),
     "files_have_a_date": (False, "Every match file says on which date it begins. One that does not is in no year."),
+    "dates_possible": (
+        False,
+        f"Every match begins in a year from {FIRST_YEAR} to {LAST_YEAR}. One that does not is in no partition.",
+    ),
 }
 """Every check of a year's raw files: blocking or not, and its description."""
 
@@ -69,7 +73,7 @@ def year_files(data: Path, year: str) -> list[str]:
 
 def present_years(data: Path) -> list[str]:
     """Years of which there are matches."""
-    return [year for year in library(data).years if FIRST_YEAR <= int(year) <= LAST_YEAR]
+    return [year for year in library(data).years if _possible(year)]
 
 
 def write_year(data: Path, year: str, out: Path) -> YearReport:
@@ -88,20 +92,32 @@ def write_year(data: Path, year: str, out: Path) -> YearReport:
         {"rule": "conflicting_files", "match_id": same[0].match_id, "where": _where(same)} for same in files.conflicts
     ]
     undated = [{"rule": "no_date", "file": member.place} for member in found.undated]
+    misdated = [
+        {"rule": "impossible_year", "file": member.place, "date": member.date}
+        for other, held in found.years.items()
+        if not _possible(other)
+        for member in (*held.members, *(each for same in held.conflicts for each in same))
+    ]
     count = len(files.members) + len(conflicts)
     return YearReport(
         files.files,
         (
             _result("one_version_of_each_match", conflicts, count),
             _result("files_have_a_date", undated, count + len(undated)),
+            _result("dates_possible", misdated, count + len(misdated)),
         ),
         {
             "matches": len(files.members),
             "bytes": sum(member.size for member in files.members),
             "conflicts": len(conflicts),
             "files_without_a_date": len(undated),
+            "files_of_an_impossible_year": len(misdated),
         },
     )
+
+
+def _possible(year: str) -> bool:
+    return FIRST_YEAR <= int(year) <= LAST_YEAR
 
 
 def _where(same: tuple[Member, ...]) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sport_assets.cricket import archive
+from sport_assets.cricket import archive, years
 from sport_assets.lineage.errors import RawFileUnreadable
 from sport_assets_tests.cricket.match_files import data, match, pack, write
 
@@ -71,6 +71,18 @@ def test_a_file_without_a_date_is_in_no_year_and_is_told_of(tmp_path: Path) -> N
     write(tmp_path / "cricket", {"package": b"{}", "100": FILES["100"]})
     found = archive.library(tmp_path)
     assert [m.place for m in found.undated] == ["cricket/package.json"] and list(found.years) == ["2020"]
+
+
+@pytest.mark.parametrize("date", ["2204-05-01", "2002-12-31", "0024-05-01"])
+def test_a_file_dated_where_no_partition_is_is_told_of_with_its_date(date: str, tmp_path: Path) -> None:
+    write(tmp_path / "cricket", {"9": match(dates=[date]), "100": FILES["100"]})
+    assert years.present_years(tmp_path) == ["2020"]
+    report = years.write_year(tmp_path, "2020", tmp_path / "listed.json")
+    assert [check.name for check in report.checks] == list(years.CHECKS)
+    [told] = [check for check in report.checks if not check.passed]
+    assert told.name == "dates_possible" and not told.blocking
+    assert told.sample == [{"rule": "impossible_year", "file": "cricket/9.json", "date": date}]
+    assert report.files == ["cricket/100.json"]
 
 
 @pytest.mark.parametrize("kind", KINDS)

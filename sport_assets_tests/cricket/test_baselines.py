@@ -1,5 +1,7 @@
 """Baselines: frequencies as counted by hand, learning from train alone, and better the more they see."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -98,3 +100,17 @@ def test_boosted_trees(made: Innings, train: np.ndarray, table: np.ndarray) -> N
     found = forecast(made, table[~train])
     marginal = baselines.frequencies(made, train, "marginal")(made, table)[~train]
     assert metrics.log_loss(found, outcome[~train]) < metrics.log_loss(marginal, outcome[~train])
+
+
+def test_a_regression_holds_its_features_once_in_double_precision(
+    made: Innings, table: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(baselines, "REGRESSION_STEPS", 1)
+    features = np.tile(table[:3000], (20, 1))
+    outcome = np.tile(made.balls["outcome"][:3000], 20)
+    baselines.logistic_regression(features[:50], outcome[:50])
+    tracemalloc.start()
+    baselines.logistic_regression(features, outcome)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1.4 * features.size * 8

@@ -218,7 +218,13 @@ def test_a_withdrawn_file_that_cannot_be_read_is_withdrawn_too(tmp_path: Path) -
     assert quarantine(out)["rule"].to_list() == ["withdrawn"] and not failed(report)
 
 
-def test_a_year_of_which_nothing_is_left_is_rejected(tmp_path: Path) -> None:
-    write(tmp_path / "cricket", {"1": match()})
-    report, _ = processed(tmp_path, withdrawn=[{"match_id": "1"}])
-    assert failed(report)["something_left"].blocking
+@pytest.mark.parametrize("only", ["bad", "withdrawn"])
+def test_a_year_of_which_nothing_is_left_is_empty_and_said_to_be(only: str, tmp_path: Path) -> None:
+    write(tmp_path / "cricket", {"1": match(balls_per_over=5 if only == "bad" else 6)})
+    report, out = processed(tmp_path, withdrawn=[{"match_id": "1"}] if only == "withdrawn" else [])
+    told = failed(report)["something_left"]
+    assert not any(check.blocking for check in failed(report).values())
+    assert [row["file"] for row in told.sample] == (["1.json"] if only == "bad" else [])
+    assert quarantine(out)["file"].to_list() == ["1.json"] and report.quarantined == 1
+    tables = [pl.read_parquet(out / f"{name}.parquet") for name in ("matches", "deliveries")]
+    assert [(len(table), table.schema) for table in tables] == [(0, MATCHES.types), (0, DELIVERIES.types)]

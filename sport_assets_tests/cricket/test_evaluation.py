@@ -20,11 +20,13 @@ from sport_assets.cricket.batches import InningsSource
 from sport_assets.cricket.calibration import Calibration
 from sport_assets.cricket.card import card
 from sport_assets.cricket.evaluation import beats_baselines, calibrated, evaluate
-from sport_assets.cricket.labels import OUTCOMES
+from sport_assets.cricket.labels import LABEL_RULES, OUTCOMES
+from sport_assets.cricket.phases import PHASES
 from sport_assets.cricket.report import GROUP, MODEL, UNCALIBRATED, Judged
 from sport_assets.lineage.checks import CheckResult
 from sport_assets.lineage.row_index import RowIndex
 from sport_assets.training.errors import BadSpecError
+from sport_assets.training.reports import write_json
 from sport_assets_tests.cricket import trained
 from sport_assets_tests.cricket.trained import Files
 
@@ -85,6 +87,8 @@ def test_the_report_is_of_the_test_side_with_every_baseline(evaluated: Evaluated
     table = pl.read_parquet(evaluated.out / "predictions.parquet")
     assert set(table["match_id"]) == set(files.split.test)
     assert len(table) == found["samples"]["scored_balls"] == evaluated.facts["test_balls"]
+    overs = table.group_by("phase").agg(pl.col("over").min()).sort("over")
+    assert overs["phase"].to_list() == list(PHASES) and overs["over"][0] == 0
     p = table.select([f"p_{name}" for name in OUTCOMES]).to_numpy().astype(np.float64)
     outcome = np.array([OUTCOMES.index(name) for name in table["outcome"]])
     own = found["metrics"][GROUP]
@@ -211,3 +215,14 @@ def test_the_card_says_what_was_measured(evaluated: Evaluated, tmp_path: Path) -
     assert f"**{loss:.4f} nats per ball**" in text and "Boosted trees (LightGBM)" in text
     assert "full, seed 42" in text and "sport-assets audit eeeeeeeeeeee" in text
     assert (tmp_path / "model_card.md").read_text() == text
+
+
+@pytest.mark.parametrize("rule", LABEL_RULES)
+def test_the_card_says_which_outcome_a_ball_has(evaluated: Evaluated, rule: str, tmp_path: Path) -> None:
+    assert evaluated.report["label_rule"] == "batter"
+    write_json(tmp_path / "evaluation.json", {**evaluated.report, "label_rule": rule})
+    checkpoint = evaluated.files.checkpoint
+    text = card(checkpoint=checkpoint, evaluation=tmp_path, exported=checkpoint, facts={"data": []}, out=tmp_path)
+    assert f"by the label rule `{rule}`: {LABEL_RULES[rule]}" in text
+    assert "retired not out is a wicket, else runs off the bat, 5 as four and 7 as six" in text, "what the rules share"
+    assert {name for name in LABEL_RULES if f"`{name}`: {LABEL_RULES[name]}" in text} == {rule, "batter"}

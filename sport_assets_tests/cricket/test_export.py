@@ -109,11 +109,11 @@ def test_other_models_are_refused(tmp_path: Path) -> None:
 
 def test_the_rule_of_the_labels_is_seen() -> None:
     made = innings_of(chain())
-    assert export.label_rule(made) == "batter"
+    assert made.label_rule == "batter"
     none = {**made.balls, "outcome": np.where(made.balls["wides"] > 0, -1, made.balls["outcome"])}
-    assert export.label_rule(type(made)(made.table, none, made.players, made.teams, made.venues)) == "without_wides"
+    assert type(made)(made.table, none, made.players, made.teams, made.venues).label_rule == "without_wides"
     none["outcome"] = np.where(made.balls["is_legal"] == 0, -1, made.balls["outcome"])
-    assert export.label_rule(type(made)(made.table, none, made.players, made.teams, made.venues)) == "legal"
+    assert type(made)(made.table, none, made.players, made.teams, made.venues).label_rule == "legal"
 
 
 def test_a_difference_fails_the_check() -> None:

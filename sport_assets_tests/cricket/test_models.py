@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +16,7 @@ import torch
 from safetensors.torch import save_file
 
 from sport_assets.cricket.batches import EntityTable, InningsSource
-from sport_assets.cricket.features import table
+from sport_assets.cricket.features import mean_and_deviation, table
 from sport_assets.cricket.innings import Innings
 from sport_assets.cricket.models import (
     OutcomeModule,
@@ -23,7 +26,6 @@ from sport_assets.cricket.models import (
     latest,
     load,
     matches_of,
-    mean_and_deviation,
 )
 from sport_assets.cricket.settings import ModelSettings, resolve
 from sport_assets.training.errors import BadSpecError
@@ -191,6 +193,38 @@ def test_a_job_of_a_spec(tmp_path: Path, made: Innings) -> None:
     assert len(build(spec(tmp_path, made, part="fold:0")).train) == len(made.select(made.match_ids[2:]).table)
     with pytest.raises(BadSpecError, match="has 0 folds"):
         build(spec(tmp_path, made, part="tuning:0"))
+
+
+@pytest.mark.slow
+def test_two_processes_validate_as_one(tmp_path: Path, made: Innings) -> None:
+    """The real entry point under DDP: the figures that it logs are those of one process on the same weights."""
+    several = {"strategy": "ddp", "devices": 2, "max_epochs": 1, "batch_size": 2, "validation_batch_size": 1}
+    plain = spec(tmp_path, made, overrides={f"training.{name}": value for name, value in several.items()})
+    plain.save(tmp_path / "spec.json")
+    command = [sys.executable, "-m", "sport_assets.training.run", "spec.json", "--trackers", "none"]
+    done = subprocess.run(
+        [*command, "--work", "work", "--out", "out"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "work" / "result.json").read_text())["processes"] == 2
+    [logged] = json.loads((tmp_path / "out" / "curves.json").read_text())
+    found = build(plain)
+    alone = load(tmp_path / "out")
+    assert found.valid is not None and len(found.valid) > 2
+    told: dict[str, float] = {}
+    alone.log_dict = lambda named, **_: told.update({k: float(v) for k, v in named.items()})  # type: ignore
+    alone._trainer = type("Trainer", (), {"world_size": 1})()
+    alone.on_validation_epoch_start()
+    with torch.no_grad():
+        alone.validation_step(found.valid.batch(np.arange(len(found.valid))), 0)
+    alone.on_validation_epoch_end()
+    assert {name: logged[name] for name in told} == pytest.approx(told, rel=1e-5)
+    assert set(told) == {"val_log_loss", "val_accuracy", "val_macro_f1"}
 
 
 def test_weights_say_whose_they_are(tmp_path: Path, made: Innings) -> None:

@@ -7,7 +7,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from sport_assets.cricket import player_history
+from sport_assets.cricket import innings_state, player_history, years
+from sport_assets.cricket.deliveries import process_year
 from sport_assets.cricket.history import Situations, rates
 from sport_assets.cricket.innings import Innings
 from sport_assets.cricket.split import Split, SplitError
@@ -72,6 +73,39 @@ def test_the_split_of_all_years(folders: dict[str, Path], tmp_path: Path) -> Non
         player_history.write_split(folders, tmp_path, valid_from=days[-2], test_from="2999-01-01")
 
 
+def empty_year(folder: Path, year: str) -> Path:
+    """Innings of a year of which no match can be used."""
+    write(folder / "cricket", {"99": match(balls_per_over=5, dates=[f"{year}-05-01"])})
+    listed = years.write_year(folder, year, folder / "listed.json")
+    process_year(folder / "listed.json", [(name, folder / name) for name in listed.files], folder)
+    (folder / year).mkdir()
+    innings_state.write_innings(folder, folder / year)
+    return folder / year
+
+
+def test_a_year_without_a_usable_match_changes_nothing(folders: dict[str, Path], tmp_path: Path) -> None:
+    more = {**folders, "2012": empty_year(tmp_path, "2012")}
+    (tmp_path / "with").mkdir()
+    (tmp_path / "without").mkdir()
+    days = sorted({day for folder in folders.values() for day in pl.read_parquet(folder / "innings.parquet")["date"]})
+    for name, each in (("with", more), ("without", folders)):
+        report = player_history.write_history(each, tmp_path / name)
+        assert not any(check.blocking for check in report.checks if not check.passed)
+        player_history.write_split(each, tmp_path / name, valid_from=days[-4], test_from=days[-2])
+    files = sorted(path.name for path in (tmp_path / "without").iterdir())
+    assert len(files) == 3
+    for file in files:
+        assert (tmp_path / "with" / file).read_bytes() == (tmp_path / "without" / file).read_bytes()
+
+
+def test_years_without_any_usable_match_are_refused(tmp_path: Path) -> None:
+    empty = {"2012": empty_year(tmp_path, "2012")}
+    report = player_history.write_history(empty, tmp_path)
+    assert [check.name for check in report.checks if check.blocking and not check.passed] == ["has_balls"]
+    with pytest.raises(SplitError, match=r"no match is on the side train .*; the matches are of none"):
+        player_history.write_split(empty, tmp_path)
+
+
 def build(place: Home, target: str, *settings: str) -> Report:
     from sport_assets.definitions import defs
 
@@ -93,3 +127,15 @@ def test_the_assets_and_what_stands_on_what(home: Path) -> None:
         assert lineage.ledger.has_rows(record.row_index, {"match_id": "4"})
     made = [str(done.step) for done in build(place, "cricket/split", "test_from=2025-05-15").made()]
     assert made == ["cricket/split"]
+
+
+def test_one_bad_file_never_stops_the_line(home: Path) -> None:
+    place = Home.from_environment()
+    write(place.data / "cricket", {**FILES, "99": match(dates=["2022-05-01"], balls_per_over=5)})
+    made = [str(done.step) for done in build(place, "cricket/split").made()]
+    assert made[-1] == "cricket/split" and "cricket/innings:2022" in made
+    with closing(Lineage(place)) as lineage:
+        made_of_it = lineage.ledger.latest("cricket/deliveries", "2022")
+        assert made_of_it is not None and (made_of_it.rows, made_of_it.quarantined_rows) == (0, 1)
+        split = Split.load(lineage.read("cricket/split").path("split.json"))
+        assert set(split.dates) == set(FILES)

@@ -10,6 +10,7 @@ from polars.testing import assert_frame_equal
 from sport_assets.cricket import years
 from sport_assets.cricket.cricsheet import Match, read_match
 from sport_assets.cricket.deliveries import process_year
+from sport_assets.cricket.grounds import ground_name
 
 pytestmark = pytest.mark.real_data
 # What the year's checks find in the real files: nothing that would set a match aside.
@@ -53,6 +54,19 @@ def test_all_matches_and_deliveries_are_exact(processed: dict[str, Path], cricke
     assert rows.columns[: len(deliveries.columns)] == deliveries.columns and len(rows) == 623_878
     in_order = rows.select(deliveries.columns).sort("match_id", maintain_order=True)
     assert_frame_equal(in_order, deliveries.sort("match_id", maintain_order=True))
+
+
+def test_grounds_have_one_name_each(processed: dict[str, Path]) -> None:
+    matches = pl.concat([pl.read_parquet(out / "matches.parquet") for out in processed.values()])
+    named = [ground_name(venue, city) for venue, city in matches.select("venue", "city").iter_rows()]
+    matches = matches.with_columns(pl.Series("ground", named), first=pl.col("venue").str.split(",").list.first())
+    assert (matches["venue"].n_unique(), matches["ground"].n_unique()) == (312, 230)
+    several = matches.group_by("first").agg(pl.col("ground").unique()).filter(pl.col("ground").list.len() > 1)
+    assert set(several["first"]) == {"County Ground", "Gymkhana Club Ground", "National Stadium"}
+    test = pl.col("date") >= "2025-01-01"
+    known = matches.filter(pl.col("date") < "2024-07-01")
+    new = [matches.filter(test, ~pl.col(name).is_in(known[name].implode())) for name in ("venue", "ground")]
+    assert [len(each) for each in new] == [74, 61], "matches of the test at grounds of which training knows nothing"
 
 
 def test_findings_are_those_known(processed: dict[str, Path]) -> None:

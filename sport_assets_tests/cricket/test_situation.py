@@ -52,6 +52,12 @@ def test_nothing_after_the_ball_is_looked_at(tmp_path: Path) -> None:
     assert one.overs_limit == other.overs_limit == 20
 
 
+def test_the_ground_goes_by_the_name_of_the_tables(tmp_path: Path) -> None:
+    [file] = write(tmp_path, {"m": match(venue="Hagley Oval, Christchurch", city="Christchurch")})
+    found = read_situation(file, None)
+    assert found.venue == "Hagley Oval" and found.played.venues == ("Hagley Oval",)
+
+
 def test_between_overs_and_innings(tmp_path: Path) -> None:
     first = innings(count=20)
     [file] = write(tmp_path, {"m": match(first)})
