@@ -202,10 +202,12 @@ def _one_of(match: Path | None, state: Path | None) -> Path:
 
 
 def _show_simulation(content: dict[str, Any]) -> None:
+    from sport_assets.cricket.phases import BALLS_PER_OVER
+
     standing = content["standing"]
-    score = (
-        f"{standing['batting']} {standing['runs']}/{standing['wickets']} after {standing['legal_balls']} legal balls"
-    )
+    overs, balls = divmod(standing["legal_balls"], BALLS_PER_OVER)
+    score = f"{standing['batting']} {standing['runs']}/{standing['wickets']} after {overs}.{balls} overs"
+    score += "" if standing["target"] is None else f", {standing['target']} to win"
     title = f"{content['simulations']} courses from {content['at']}: {score}"
     what_if = content.get("what_if")
     table = Table(title=plain(title), title_justify="left")
@@ -217,6 +219,9 @@ def _show_simulation(content: dict[str, Any]) -> None:
     for row in rows:
         table.add_row(*row)
     out.print(table)
+    out.print(plain(_who_plays("as it stands", standing)), highlight=False, soft_wrap=True)
+    if what_if is not None:
+        out.print(plain(_who_plays("what if", what_if["standing"])), highlight=False, soft_wrap=True)
     for innings in content["innings"]:
         quantiles = innings["runs"]["quantiles"]
         out.print(
@@ -224,6 +229,11 @@ def _show_simulation(content: dict[str, Any]) -> None:
             f"{quantiles['5']:.0f} to {quantiles['95']:.0f} in nine of ten",
             highlight=False,
         )
+
+
+def _who_plays(side: str, standing: dict[str, Any]) -> str:
+    bowler = standing["bowler"] or "not known yet"
+    return f"{side}: {standing['striker']} faces, {standing['non_striker']} at the other end; bowler: {bowler}"
 
 
 def _row(content: dict[str, Any], what_if: dict[str, Any] | None, name: str, kind: str) -> list[str]:
