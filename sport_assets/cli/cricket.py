@@ -208,9 +208,13 @@ def _show_simulation(content: dict[str, Any]) -> None:
     overs, balls = divmod(standing["legal_balls"], BALLS_PER_OVER)
     score = f"{standing['batting']} {standing['runs']}/{standing['wickets']} after {overs}.{balls} overs"
     score += "" if standing["target"] is None else f", {standing['target']} to win"
-    title = f"{content['simulations']} courses from {content['at']}: {score}"
+    start = f"{content['simulations']} courses from {content['at']}: {score}"
+    out.print(plain(start), highlight=False, soft_wrap=True)
     what_if = content.get("what_if")
-    table = Table(title=plain(title), title_justify="left")
+    out.print(plain(_who_plays("as it stands", standing)), highlight=False, soft_wrap=True)
+    if what_if is not None:
+        out.print(plain(_who_plays("what if", what_if["standing"])), highlight=False, soft_wrap=True)
+    table = Table()
     for name in ("", "as it stands", *(["what if", "change"] if what_if else [])):
         table.add_column(name, justify="right" if name else "left")
     rows = [_row(content, what_if, name, "win") for name in content["win"]]
@@ -219,9 +223,6 @@ def _show_simulation(content: dict[str, Any]) -> None:
     for row in rows:
         table.add_row(*row)
     out.print(table)
-    out.print(plain(_who_plays("as it stands", standing)), highlight=False, soft_wrap=True)
-    if what_if is not None:
-        out.print(plain(_who_plays("what if", what_if["standing"])), highlight=False, soft_wrap=True)
     for innings in content["innings"]:
         quantiles = innings["runs"]["quantiles"]
         out.print(
