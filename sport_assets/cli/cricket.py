@@ -202,13 +202,19 @@ def _one_of(match: Path | None, state: Path | None) -> Path:
 
 
 def _show_simulation(content: dict[str, Any]) -> None:
+    from sport_assets.cricket.phases import BALLS_PER_OVER
+
     standing = content["standing"]
-    score = (
-        f"{standing['batting']} {standing['runs']}/{standing['wickets']} after {standing['legal_balls']} legal balls"
-    )
-    title = f"{content['simulations']} courses from {content['at']}: {score}"
+    overs, balls = divmod(standing["legal_balls"], BALLS_PER_OVER)
+    score = f"{standing['batting']} {standing['runs']}/{standing['wickets']} after {overs}.{balls} overs"
+    score += "" if standing["target"] is None else f", {standing['target']} to win"
+    start = f"{content['simulations']} courses from {content['at']}: {score}"
+    out.print(plain(start), highlight=False, soft_wrap=True)
     what_if = content.get("what_if")
-    table = Table(title=plain(title), title_justify="left")
+    out.print(plain(_who_plays("as it stands", standing)), highlight=False, soft_wrap=True)
+    if what_if is not None:
+        out.print(plain(_who_plays("what if", what_if["standing"])), highlight=False, soft_wrap=True)
+    table = Table()
     for name in ("", "as it stands", *(["what if", "change"] if what_if else [])):
         table.add_column(name, justify="right" if name else "left")
     rows = [_row(content, what_if, name, "win") for name in content["win"]]
@@ -224,6 +230,11 @@ def _show_simulation(content: dict[str, Any]) -> None:
             f"{quantiles['5']:.0f} to {quantiles['95']:.0f} in nine of ten",
             highlight=False,
         )
+
+
+def _who_plays(side: str, standing: dict[str, Any]) -> str:
+    bowler = standing["bowler"] or "not known yet"
+    return f"{side}: {standing['striker']} faces, {standing['non_striker']} at the other end; bowler: {bowler}"
 
 
 def _row(content: dict[str, Any], what_if: dict[str, Any] | None, name: str, kind: str) -> list[str]:

@@ -36,7 +36,12 @@ class Attack:
     @classmethod
     def of(cls, weights: np.ndarray, overs_limit: int) -> Attack:
         """With the law's fifth of the overs."""
-        return cls(weights, ceil(overs_limit / 5))
+        return cls(weights, cls.most_of(overs_limit))
+
+    @staticmethod
+    def most_of(overs_limit: int) -> int:
+        """The overs that one may bowl: a fifth of an innings', rounded up."""
+        return ceil(overs_limit / 5)
 
     def draw(self, phases: np.ndarray, last: np.ndarray, bowled: np.ndarray, uniform: np.ndarray) -> np.ndarray:
         """Bowlers [S] of the next over. phases, last bowlers (-1: none) and numbers in [0, 1) [S]; bowled [S, NB]."""

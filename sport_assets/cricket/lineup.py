@@ -26,6 +26,13 @@ KNOWN_WEIGHT = 24.0
 LEAST_WEIGHT = 0.5
 PHASE_SHARE = 0.75
 """How much of a bowler's weight is his record in the phase; the rest is his whole record, spread over the phases."""
+PLACE_HALF_LIFE_DAYS = 180.0
+"""Age at which an innings counts half for a batter's place: orders change within a year."""
+PLACE_UNKNOWN = 7.0
+"""Wickets fallen when who has never batted comes in: mostly he has not because he bats late."""
+PLACE_START = 0.25
+"""How many innings at PLACE_UNKNOWN each batter starts with."""
+_TEAMS = ("batting_team", "bowling_team")
 
 
 @dataclass(frozen=True)
@@ -33,7 +40,7 @@ class Lineup:
     """An innings' people by number, of one match."""
 
     batters: tuple[str, ...]
-    """Ids in the order in which they came or will come in."""
+    """Ids in the order in which they came in, then in which they are expected to."""
     bowlers: tuple[str, ...]
     batting_team: str
     bowling_team: str
@@ -44,6 +51,8 @@ class Lineup:
     first_phase: int
     """The phase that has begun: none before it comes any more."""
     attack: Attack
+    next_in: int = 2
+    """Number of the batter who comes in next: those before him are at the crease, or were and do not come back."""
 
     def asked(self) -> pl.DataFrame:
         """Every situation of over, wickets, batter and bowler, as ``history.Situations`` has them."""
@@ -117,11 +126,33 @@ def history_tables(past: Situations, lineups: Sequence[Lineup]) -> list[HistoryT
     return [HistoryTable(part, lineup) for part, lineup in zip(parts, lineups, strict=True)]
 
 
-def batting_order(arrived: Sequence[str], eleven: Sequence[str], also: Sequence[str] = ()) -> tuple[str, ...]:
-    """Who has come in, in that order, then ``also``, then the rest as they are listed; unknown ones up to eleven."""
-    order = list(dict.fromkeys([*arrived, *also, *eleven]))
+def batting_order(past: Situations, day: int, first: Sequence[str], eleven: Sequence[str]) -> tuple[str, ...]:
+    """Who comes ``first``, such as those who have come in, then the rest of the eleven as earlier matches let expect.
+
+    In what order ``eleven`` is given is not looked at: a match file lists players as they went on to bat. Unknown ones
+    are added up to eleven.
+    """
+    places = expected_places(past, day, eleven)
+    rest = sorted(eleven, key=lambda each: (places[each], each))
+    order = list(dict.fromkeys([*first, *rest]))
     unknown = (f"unknown batter {number}" for number in range(1, PLAYERS + 1))
     return (*order, *(next(unknown) for _ in range(len(order), PLAYERS)))
+
+
+def expected_places(past: Situations, day: int, people: Sequence[str]) -> dict[str, float]:
+    """Wickets fallen when each has come in, the mean over his innings before a day; later innings count for more."""
+    ends = [
+        past.rows.select(pl.col(end).cast(pl.String).alias("player"), "day", "second_innings", "wickets", *_TEAMS)
+        for end in ("striker", "non_striker")
+    ]
+    seen = pl.concat(ends).filter((pl.col("day") < day) & pl.col("player").is_in(sorted(set(people))))
+    innings = seen.group_by("player", "day", "second_innings", *_TEAMS).agg(pl.col("wickets").min())
+    weights, sums = (dict.fromkeys(people, start) for start in (PLACE_START, PLACE_START * PLACE_UNKNOWN))
+    for player, on, wickets in innings.select("player", "day", "wickets").sort(pl.all()).iter_rows():
+        weight = 0.5 ** ((day - on) / PLACE_HALF_LIFE_DAYS)
+        weights[player] += weight
+        sums[player] += weight * wickets
+    return {each: sums[each] / weights[each] for each in weights}
 
 
 def attack(
@@ -134,14 +165,13 @@ def attack(
 ) -> tuple[tuple[str, ...], Attack]:
     """The bowlers and their weights: who has bowled in this innings, and those of the eleven with most on record.
 
-    A weight is the number of balls on record in the phase, aged as history ages them. Where nobody is on record, those
-    listed last bowl, who mostly bat last. ``also`` may bowl as well.
+    A weight is the number of balls on record in the phase, aged as history ages them. Of those with as many, such as
+    none, those bowl who bat last. In what order ``eleven`` is given is not looked at. ``also`` may bowl as well.
     """
     record = _record(past, day, {*bowled, *eleven, *also})
     nobody = np.zeros(len(PHASES))
-    listed = sorted(eleven, key=lambda each: -record.get(each, nobody).sum())
-    if not any(each in record for each in eleven):
-        listed = list(eleven)[::-1]
+    places = expected_places(past, day, eleven)
+    listed = sorted(eleven, key=lambda each: (-record.get(each, nobody).sum(), -places[each], each))
     chosen = list(dict.fromkeys([*bowled, *also]))
     chosen += [each for each in listed if each not in chosen][: max(BOWLERS - len(chosen), 0)]
     chosen += [f"unknown bowler {number}" for number in range(1, BOWLERS - len(chosen) + 1)]

@@ -31,6 +31,8 @@ BATCH_INNINGS = 16
 COLUMNS = ("match_id", "innings", "over", "ball_in_over", *(f"p_{name}" for name in OUTCOMES))
 KNOWN_SHARE = 0.5
 """Share of a match's balls that the shipped past must hold for the match to be part of it."""
+_SAME_BALL = ("day", "second_innings", "over", "outcome", "striker", "non_striker", "bowler")
+"""What a ball is known again by; names of grounds and teams are not among it, for files respell them."""
 _CONFLICT = "conflicting_files"
 
 log = logging.getLogger(__name__)
@@ -138,20 +140,19 @@ def _conflict(match_id: str, members: list[archive.Member]) -> Fault:
 def with_input(past: Situations, innings: Innings) -> tuple[Situations, list[str]]:
     """The past and, added to it, the matches of the input that it does not hold; and those that it does hold.
 
-    The past says of its balls who played where on which day, but no match. A match is taken for one of it when at
+    The past says of its balls who played on which day, but no match. A match is taken for one of it when at
     least KNOWN_SHARE of its balls are there, each counted as often as it is there: so no ball counts twice, and a
     second match of the same two teams on the same day still counts.
     """
     own = Situations.of(innings).rows
     names = [name for name in own.columns if own[name].dtype == pl.Categorical]
     texts = [pl.col(name).cast(pl.String) for name in names]
-    keys = own.columns
     match = innings.table["match_id"].to_numpy()[innings.balls["innings_index"]]
     rows = own.with_columns(*texts, match_id=pl.Series(match, dtype=pl.String)).with_row_index("ball")
     there = past.rows.filter(pl.col("day").is_in(own["day"].unique().implode())).with_columns(*texts)
-    counts = there.group_by(keys).len("there")
-    rows = rows.with_columns(time=pl.int_range(pl.len()).over("match_id", *keys))
-    rows = rows.join(counts, on=keys, how="left", nulls_equal=True, maintain_order="left")
+    counts = there.group_by(_SAME_BALL).len("there")
+    rows = rows.with_columns(time=pl.int_range(pl.len()).over("match_id", *_SAME_BALL))
+    rows = rows.join(counts, on=_SAME_BALL, how="left", nulls_equal=True, maintain_order="left")
     share = rows.group_by("match_id", maintain_order=True).agg(
         share=(pl.col("time") < pl.col("there").fill_null(0)).mean()
     )

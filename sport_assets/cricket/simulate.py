@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from sport_assets.cricket import what_if
 from sport_assets.cricket.calibrated_network import CalibratedNetwork, read_model
 from sport_assets.cricket.course import ALL_OUT
 from sport_assets.cricket.lineup import IdRows, Lineup, attack, batting_order, history_tables
@@ -182,34 +183,48 @@ def _plans(
     situation: Situation, shipped: Shipped, bowler: str | None, batter: str | None, innings_only: bool
 ) -> list[_Plan]:
     """Who plays as things stand; and, where one is asked for, in the what-if."""
-    also = () if bowler is None else (situation.id_of(bowler),)
+    bowls = None if bowler is None else what_if.bowler_of(situation, shipped, bowler)
+    also = () if bowls is None else (bowls,)
     as_told = _lineup(situation, shipped, situation.next_persons, also)
     persons = next_persons(situation, as_told)
     plans = [_plan(situation, shipped, persons, also, innings_only)]
     if bowler is not None or batter is not None:
-        striker, other, bowls = persons
-        changed = (
-            striker if batter is None else situation.id_of(batter),
-            other,
-            bowls if bowler is None else situation.id_of(bowler),
-        )
-        if changed[0] == other:
-            raise ValueError(f"--batter {batter}: stands at the other end; name another player")
-        plans.append(_plan(situation, shipped, changed, also, innings_only))
+        striker, other, as_before = persons
+        faces = striker if batter is None else what_if.batter_of(situation, shipped, batter, other)
+        changed = (faces, other, bowls or as_before)
+        plans.append(_plan(situation, shipped, changed, also, innings_only, striker))
     return plans
 
 
-def _plan(situation: Situation, shipped: Shipped, persons: Persons, also: tuple[str, ...], innings_only: bool) -> _Plan:
-    now = _lineup(situation, shipped, persons, also)
+def _plan(
+    situation: Situation,
+    shipped: Shipped,
+    persons: Persons,
+    also: tuple[str, ...],
+    innings_only: bool,
+    striker: str | None = None,
+) -> _Plan:
+    """striker: who faces as things stand."""
+    now = _lineup(situation, shipped, persons, also, striker)
     if situation.at.innings == 2 or innings_only:
         return _Plan(persons, (now,))
     return _Plan(persons, (now, _chase(situation, shipped, now)))
 
 
-def _lineup(situation: Situation, shipped: Shipped, persons: Persons | None, also: tuple[str, ...]) -> Lineup:
+def _lineup(
+    situation: Situation,
+    shipped: Shipped,
+    persons: Persons | None,
+    also: tuple[str, ...],
+    striker: str | None = None,
+) -> Lineup:
     balls, players = situation.played.balls, situation.played.players
     both = np.column_stack([balls["striker"], balls["non_striker"]]).ravel()
-    arrived = [players[number] for number in both]
+    next_two = persons[:2] if persons else ()
+    come = list(dict.fromkeys([*(players[number] for number in both), *next_two]))
+    # whose place another takes is not out, and comes in next
+    waits = [] if striker is None or striker in next_two else [striker]
+    come = [each for each in come if each not in waits]
     bowled = [players[number] for number in balls["bowler"]]
     if persons is not None and persons[2] is not None:
         bowled.append(persons[2])
@@ -217,7 +232,7 @@ def _lineup(situation: Situation, shipped: Shipped, persons: Persons | None, als
     bowlers, weights = attack(
         shipped.past, day, bowled, situation.elevens.get(situation.bowling, ()), situation.overs_limit, also
     )
-    order = batting_order(arrived, situation.elevens.get(situation.batting, ()), persons[:2] if persons else ())
+    order = batting_order(shipped.past, day, [*come, *waits], situation.elevens.get(situation.batting, ()))
     return Lineup(
         order,
         bowlers,
@@ -229,6 +244,7 @@ def _lineup(situation: Situation, shipped: Shipped, persons: Persons | None, als
         situation.overs_limit,
         situation.phase,
         weights,
+        next_in=max(len(come), 2),
     )
 
 
@@ -236,7 +252,7 @@ def _chase(situation: Situation, shipped: Shipped, first: Lineup) -> Lineup:
     elevens = situation.elevens
     bowlers, weights = attack(shipped.past, first.day, (), elevens.get(first.batting_team, ()), first.overs_limit)
     return Lineup(
-        batting_order((), elevens.get(first.bowling_team, ())),
+        batting_order(shipped.past, first.day, (), elevens.get(first.bowling_team, ())),
         bowlers,
         first.bowling_team,
         first.batting_team,

@@ -139,19 +139,22 @@ def next_persons(situation: Situation, lineup: Lineup) -> tuple[str, str, str | 
 
 
 def taken_up(model: Model, scene: Scene, situation: Situation, persons: tuple[str, str, str | None]) -> InPlay:
-    """One course of an innings in progress, after the balls that were played; persons: who plays the next ball."""
+    """One course of an innings in progress, after the balls that were played.
+
+    persons: who plays the next ball; the scene's lineup must count them among those who have come in.
+    """
     lineup = scene.lineup
     play = InPlay(model, scene, np.array([situation.target]))
-    arrived = _replay(play.course, situation, lineup, play.add)
+    _replay(play.course, situation, lineup, play.add)
     striker, other = (lineup.batters.index(each) for each in persons[:2])
     bowler = -1 if persons[2] is None else lineup.bowlers.index(persons[2])
     at = situation.at
-    play.course.place(at.over, at.ball_in_over, striker, other, bowler, max(arrived, striker + 1, other + 1))
+    play.course.place(at.over, at.ball_in_over, striker, other, bowler, lineup.next_in)
     return play
 
 
-def _replay(course: Course, situation: Situation, lineup: Lineup, count: Callable[[Columns], object]) -> int:
-    """Play the balls that were played; how many batters have come in."""
+def _replay(course: Course, situation: Situation, lineup: Lineup, count: Callable[[Columns], object]) -> None:
+    """Play the balls that were played."""
     balls, players = situation.played.balls, situation.played.players
     batters, bowlers = ({each: number for number, each in enumerate(p)} for p in (lineup.batters, lineup.bowlers))
     arrived = 0
@@ -164,7 +167,6 @@ def _replay(course: Course, situation: Situation, lineup: Lineup, count: Callabl
         kind = {name: values[ball : ball + 1] for name, values in situation.kinds.items()}
         count(kind)
         course.after(kind, None)
-    return arrived
 
 
 def play_out(play: InPlay, draw: Draw, worm: np.ndarray) -> Played:

@@ -1,8 +1,8 @@
 """A match as it stands before a ball, read from a match file: what a simulation starts from.
 
 Belongs here: cutting a match file off at a ball, and what was known then: score, who plays, who may come in. Must not
-come here: what follows (``course``, ``simulate``). Nothing after the ball is looked at but the line-ups, which are
-known from the toss on.
+come here: what follows (``course``, ``simulate``). Nothing after the ball is looked at but who plays, which is known
+from the toss on. In which order players are listed is not: Cricsheet lists them as they went on to bat.
 
 The file is Cricsheet's, and may be as short as the match so far: of ``info`` only ``teams`` must be there; players are
 known by the registry where it names them, else by their names.
@@ -27,8 +27,9 @@ from sport_assets.cricket.cricsheet import MatchFileError, read_match
 from sport_assets.cricket.deliveries import clean_year
 from sport_assets.cricket.innings import Innings
 from sport_assets.cricket.kinds_of_deliveries import kinds_of
-from sport_assets.cricket.labels import outcome
+from sport_assets.cricket.labels import NOT_OUT_KINDS, outcome
 from sport_assets.cricket.phases import BALLS_PER_OVER, FULL_OVERS, PLAYERS
+from sport_assets.cricket.state_format import fault_of
 
 NEXT = ("batter", "non_striker", "bowler")
 _PERSON = re.compile(r"[0-9a-f]{8}")
@@ -82,14 +83,11 @@ class Situation:
     next_persons: tuple[str, str, str] | None
     """Ids of striker, batter at the other end and bowler, where the file says who they are."""
     elevens: Mapping[str, tuple[str, ...]]
-    """Ids of each team's players, as the file lists them; maybe none."""
+    """Ids of each team's players, listed or seen so far, in the order of the ids; maybe none."""
+    out: frozenset[str]
+    """Ids of who is out in this innings."""
     names: Mapping[str, str]
     """Names by id."""
-
-    def id_of(self, person: str) -> str:
-        """The id of a player told by name or id."""
-        by_name = {name: each for each, name in self.names.items()}
-        return by_name.get(person, person if _PERSON.fullmatch(person) else _made_up(person))
 
 
 def read_situation(path: Path, at: At | None, label_rule: str = "batter") -> Situation:
@@ -98,8 +96,9 @@ def read_situation(path: Path, at: At | None, label_rule: str = "batter") -> Sit
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise SituationError(f"{path}: it cannot be read as a match file ({error})") from error
-    if not isinstance(content, dict) or len(content.get("info", {}).get("teams", ())) != 2:
-        raise SituationError(f"{path}: it is no match file: its info has no two teams")
+    fault = fault_of(content)
+    if fault is not None:
+        raise SituationError(f"{path}: {fault}")
     content = _filled(content)
     listed = {team: list(content["info"]["players"].get(team, ())) for team in content["info"]["teams"]}
     # whether all are out is told by how many play
@@ -107,12 +106,14 @@ def read_situation(path: Path, at: At | None, label_rule: str = "batter") -> Sit
         team: names + [f"unlisted {number}" for number in range(len(names), PLAYERS)] for team, names in listed.items()
     }
     dated = bool(content["info"].get("dates"))
-    content["info"].setdefault("dates", ["2000-01-01"])
+    content["info"]["dates"] = content["info"].get("dates") or ["2000-01-01"]
     try:
         cut, place, persons = _cut(content, at)
         read = read_match(path.stem, json.dumps(cut).encode())
-    except (MatchFileError, KeyError, TypeError, IndexError) as error:
-        raise SituationError(f"{path}: {error} does not fit Cricsheet's format") from error
+    except SituationError as error:
+        raise SituationError(f"{path}: {error}") from error
+    except MatchFileError as error:
+        raise SituationError(f"{path}: {error}; mend it as Cricsheet's format has it") from error
     clean = clean_year([read])
     if clean.faults:
         fault = clean.faults[0]
@@ -140,7 +141,11 @@ def read_situation(path: Path, at: At | None, label_rule: str = "batter") -> Sit
         ),
         kinds={name: values[:-1] for name, values in kinds_of(rows).items()},
         next_persons=persons,
-        elevens={team: tuple(people[name] for name in names) for team, names in listed.items()},
+        elevens={
+            team: tuple(sorted({people[name] for name in (*names, *_seen(cut, team, told=persons is not None))}))
+            for team, names in listed.items()
+        },
+        out=frozenset(people[name] for name in _out(cut["innings"][-1])),
         names={each: name for name, each in people.items()},
     )
 
@@ -160,8 +165,8 @@ def _filled(content: dict[str, Any]) -> dict[str, Any]:
     content.setdefault("meta", {}).setdefault("data_version", "1.1.0")
     content["innings"] = [each for each in content.get("innings", ()) if not each.get("super_over")]
     people = info["registry"].setdefault("people", {})
-    told = [content["next"].get(name) for name in NEXT] if "next" in content else []
-    for name in (*(n for each in info["players"].values() for n in each), *_appearing(content), *filter(None, told)):
+    told = [content["next"][name] for name in NEXT] if content.get("next") else []
+    for name in (*(n for each in info["players"].values() for n in each), *_appearing(content), *told):
         people.setdefault(name, name if _PERSON.fullmatch(name) else _made_up(name))
     return content
 
@@ -169,6 +174,24 @@ def _filled(content: dict[str, Any]) -> dict[str, Any]:
 def _appearing(content: Mapping[str, Any]) -> list[str]:
     balls = [ball for each in content["innings"] for over in each.get("overs", ()) for ball in over["deliveries"]]
     return [ball[name] for ball in balls for name in NEXT]
+
+
+def _seen(cut: Mapping[str, Any], team: str, *, told: bool) -> set[str]:
+    """Names of who has played for a team; told: whether the last ball is one of which the file says who plays it."""
+    found = set()
+    for each in cut["innings"]:
+        balls = [ball for over in each.get("overs", ()) for ball in over["deliveries"]]
+        if each is cut["innings"][-1] and not told:
+            del balls[-1]
+        ends = ("batter", "non_striker") if each["team"] == team else ("bowler",)
+        found |= {ball[end] for ball in balls for end in ends}
+    return found
+
+
+def _out(innings: Mapping[str, Any]) -> set[str]:
+    """Names of who is out, retired ones not among them."""
+    wickets = [each for over in innings["overs"] for ball in over["deliveries"] for each in ball.get("wickets", ())]
+    return {each["player_out"] for each in wickets if each["kind"] not in NOT_OUT_KINDS}
 
 
 def _made_up(name: str) -> str:
@@ -194,6 +217,7 @@ def _cut(content: dict[str, Any], at: At | None) -> tuple[dict[str, Any], At, tu
         raise SituationError(f"at {at}: the match has no innings {at.innings}")
     innings = played[at.innings - 1]
     overs = innings.get("overs", [])
+    at = _next_over_where_one_is_done(at, overs)
     kept = [over for over in overs if over["over"] < at.over]
     nothing: dict[str, Any] = {"over": at.over, "deliveries": []}
     now = next((over for over in overs if over["over"] == at.over), nothing)
@@ -202,8 +226,7 @@ def _cut(content: dict[str, Any], at: At | None) -> tuple[dict[str, Any], At, tu
         raise SituationError(f"at {at}: no such ball; innings {at.innings} goes up to {last}")
     told = now["deliveries"][at.ball_in_over] if at.ball_in_over < len(now["deliveries"]) else content.get("next")
     people = content["info"]["registry"]["people"]
-    persons = tuple(people[told[name]] for name in NEXT) if told is not None and _whole(told) else None
-    names = [told[name] for name in NEXT] if persons is not None and told is not None else _anybody(content, innings)
+    names = _anybody(content) if told is None else [told[name] for name in NEXT]
     ball = {**dict(zip(NEXT, names, strict=True)), "runs": {"batter": 0, "extras": 0, "total": 0}}
     before = {**now, "deliveries": [*now["deliveries"][: at.ball_in_over], ball]}
     if at.over >= FULL_OVERS:  # the innings is over; the ball will not be bowled
@@ -211,17 +234,11 @@ def _cut(content: dict[str, Any], at: At | None) -> tuple[dict[str, Any], At, tu
     else:
         kept = [*kept, before]
     cut = {**content, "innings": [*played[: at.innings - 1], {**innings, "overs": kept}]}
-    return cut, at, (persons[0], persons[1], persons[2]) if persons is not None else None
+    striker, other, bowler = (people[name] for name in names)
+    return cut, at, None if told is None else (striker, other, bowler)
 
 
-def _whole(told: Mapping[str, Any]) -> bool:
-    missing = [name for name in NEXT if name not in told]
-    if missing:
-        raise SituationError(f"next lacks {', '.join(missing)}: name batter, non_striker and bowler, or leave it out")
-    return True
-
-
-def _anybody(content: Mapping[str, Any], innings: Mapping[str, Any]) -> list[str]:
+def _anybody(content: Mapping[str, Any]) -> list[str]:
     """Names of two who bat and one who bowls, for a ball of which only the place is read."""
     people = content["info"]["registry"]["people"]
     for name in ("one batter", "another batter", "a bowler"):
@@ -235,8 +252,13 @@ def _after_last(played: list[dict[str, Any]]) -> At:
     if not overs:
         return At(len(played), 0, 0)
     last = overs[-1]
-    extras = [ball.get("extras", {}) for ball in last["deliveries"]]
-    legal = sum("wides" not in each and "noballs" not in each for each in extras)
-    if legal >= BALLS_PER_OVER:
-        return At(len(played), last["over"] + 1, 0)
-    return At(len(played), last["over"], len(last["deliveries"]))
+    return _next_over_where_one_is_done(At(len(played), last["over"], len(last["deliveries"])), overs)
+
+
+def _next_over_where_one_is_done(at: At, overs: list[dict[str, Any]]) -> At:
+    """The place itself, or the next over's start where it is after the last delivery of an over that is over."""
+    deliveries = next((over["deliveries"] for over in overs if over["over"] == at.over), [])
+    extras = [ball.get("extras", {}) for ball in deliveries]
+    legal = sum(not each.get("wides") and not each.get("noballs") for each in extras)
+    done = legal >= BALLS_PER_OVER and at.ball_in_over == len(deliveries)
+    return At(at.innings, at.over + 1, 0) if done else at

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +131,17 @@ def test_a_match_of_the_past_is_not_counted_twice() -> None:
     half = Situations(past.rows.filter(pl.col("day") < int(np.median(past.rows["day"]))))
     together, known = predict.with_input(half, made)
     assert len(together) == len(past) and 0 < len(known) < len(made.match_ids)
+
+
+def test_a_match_whose_ground_and_teams_were_respelled_is_not_counted_twice() -> None:
+    made, past = innings_of(chain()), read_past(chain().player_history)
+    respelled = replace(
+        made,
+        teams=tuple(f"{team} XI" for team in made.teams),
+        venues=tuple(f"{venue}, Hestria" for venue in made.venues),
+    )
+    together, known = predict.with_input(past, respelled)
+    assert sorted(known) == sorted(made.match_ids) and len(together) == len(past)
 
 
 def test_a_second_match_of_the_same_day_and_teams_counts(tmp_path: Path) -> None:

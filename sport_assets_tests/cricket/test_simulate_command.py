@@ -39,12 +39,21 @@ def test_json_and_files(match: Path, tmp_path: Path) -> None:
 
 def test_a_table_for_people_and_a_what_if(match: Path, tmp_path: Path) -> None:
     content = json.loads(match.read_text())
-    bowler = content["innings"][0]["overs"][10]["deliveries"][0]["bowler"]
+    overs = content["innings"][0]["overs"]
+    faced = overs[12]["deliveries"][0]
+    bowled = {ball["bowler"] for over in overs[:13] for ball in over["deliveries"]}
+    [bowling] = set(content["info"]["teams"]) - {content["innings"][0]["team"]}
+    bowler = next(each for each in content["info"]["players"][bowling] if each not in bowled)
     done = simulate(
         *("--match", match, "--at", "1.12.0", "--simulations", 40, "--bowler", bowler, "--plot", tmp_path / "w.png")
     )
     assert done.exit_code == 0, done.output
     assert "what if" in done.stdout and "runs of the innings" in done.stdout
+    runs = sum(ball["runs"]["total"] for over in overs[:12] for ball in over["deliveries"])
+    assert f" {runs}/" in done.stdout and "after 12.0 overs" in done.stdout
+    at_the_crease = f"{faced['batter']} faces, {faced['non_striker']} at the other end; bowler: "
+    for side, bowls in (("as it stands", faced["bowler"]), ("what if", bowler)):
+        assert f"{side}: {at_the_crease}{bowls}\n" in done.stdout
     assert (tmp_path / "w.png").read_bytes().startswith(b"\x89PNG")
 
 

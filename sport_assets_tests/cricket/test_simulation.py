@@ -23,7 +23,7 @@ from sport_assets.cricket.simulate import Result, run
 from sport_assets.cricket.simulation import InPlay, Model, Scene, next_persons, taken_up
 from sport_assets.cricket.situation import At, Situation, read_situation
 from sport_assets.training.exported import ModelError
-from sport_assets_tests.cricket.match_files import IDS, ball, innings, match, write
+from sport_assets_tests.cricket.match_files import ball, innings, match, write
 from sport_assets_tests.cricket.ready_models import Ready, ready
 
 
@@ -126,6 +126,32 @@ def _in_over(situation: Situation, over: int) -> int:
     return int(balls["runs_total"][balls["over"] == over].sum())
 
 
+@pytest.mark.parametrize("at", [At(1, 10, 2), At(2, 5, 0)])
+def test_nothing_that_the_file_says_of_later_balls_changes_a_course(tmp_path: Path, at: At) -> None:
+    """Not the order of the line-ups either: a match file lists players as they went on to bat."""
+    made = ready()
+    file = a_match(made)
+    content = json.loads(file.read_text())
+    other = json.loads(file.read_text())
+    info = other["info"]
+    for names in info["players"].values():
+        names.reverse()
+    info["registry"]["people"] = dict(reversed(info["registry"]["people"].items()))
+    info["outcome"] = {"result": "no result"}
+    del other["innings"][at.innings :]
+    overs = other["innings"][-1]["overs"]
+    del overs[at.over + 1 :], overs[at.over]["deliveries"][at.ball_in_over + 1 :]
+    overs[at.over]["deliveries"][-1]["runs"] = _runs(4)
+    for name in ("extras", "wickets"):
+        overs[at.over]["deliveries"][-1].pop(name, None)
+    assert info["players"] != content["info"]["players"]
+    [changed] = write(tmp_path, {file.stem: other})
+    one, two = (simulated(made, read_situation(path, at), 60) for path in (file, changed))
+    assert one.content() == two.content()
+    for played, again in zip(one.courses.innings, two.courses.innings, strict=True):
+        np.testing.assert_array_equal(played.worm, again.worm)
+
+
 def test_a_match_that_is_decided_has_one_winner(tmp_path: Path) -> None:
     made = ready()
     six = [ball(6, batter="B0", bowler="A10", non_striker="B1") for _ in range(3)]
@@ -221,8 +247,39 @@ def test_a_what_if_is_paired() -> None:
     assert told["batter"] == situation.names[fresh] and told["standing"]["striker"] == situation.names[fresh]
     apart = np.hypot(*(each.innings[0].runs.std() / np.sqrt(300) for each in (other.courses, other.other)))
     assert told["difference"]["runs"]["standard_error"] < apart
-    with pytest.raises(ValueError, match="stands at the other end"):
-        simulated(made, situation, 10, batter=situation.next_persons[1])
+
+
+def test_whose_place_another_takes_comes_in_next() -> None:
+    made = ready()
+    situation = next(
+        each for each in (read_situation(a_match(made), At(1, 8, n)) for n in range(6)) if _has_faced(each)
+    )
+    assert situation.next_persons is not None
+    striker, other, bowler = situation.next_persons
+    come = _come_in(situation)
+    fresh = next(each for each in situation.elevens[situation.batting] if each not in come)
+    lineup = simulate._lineup(situation, made.shipped, (fresh, other, bowler), (), striker)
+    assert lineup.batters[lineup.next_in] == striker and lineup.next_in == len(come)
+    assert len(lineup.batters) == len(set(lineup.batters)) == 11
+    result = simulated(made, situation, 300, batter=fresh)
+    for courses in (result.courses, result.other):
+        assert courses is not None
+        first = courses.innings[0]
+        short = first.legal_balls < 120
+        assert short.any() and (first.wickets[short] == 10).all()
+
+
+def _has_faced(situation: Situation) -> bool:
+    """Whether who faces the next ball has faced one before."""
+    assert situation.next_persons is not None
+    return situation.next_persons[0] in {situation.played.players[n] for n in situation.played.balls["striker"]}
+
+
+def _come_in(situation: Situation) -> set[str]:
+    """Ids of who has faced a ball or stood at the other end, or does now."""
+    balls = situation.played.balls
+    both = np.concatenate([balls["striker"], balls["non_striker"]])
+    return {situation.played.players[number] for number in both} | set((situation.next_persons or ())[:2])
 
 
 def test_nobody_of_the_match_is_known(tmp_path: Path) -> None:
@@ -258,12 +315,3 @@ def test_a_model_of_another_label_rule_is_refused() -> None:
     legal = made._replace(shipped=replace(made.shipped, label_rule="legal"))
     with pytest.raises(ModelError, match="needs a model of the rule batter"):
         simulated(legal, read_situation(a_match(made), At(1, 0, 0)), 10)
-
-
-def test_ids_are_those_of_the_registry() -> None:
-    made = ready()
-    situation = read_situation(a_match(made), At(1, 0, 0))
-    name = next(iter(situation.names.values()))
-    assert situation.names[situation.id_of(name)] == name
-    assert situation.id_of("0123abcd") == "0123abcd"
-    assert len(IDS) == 22

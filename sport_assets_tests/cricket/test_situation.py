@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -79,11 +82,111 @@ def test_places_that_are_not_there(tmp_path: Path, at: str, said: str) -> None:
         read_situation(file, At.parse(at))
 
 
+@pytest.mark.parametrize("extras", [{}, {"wides": 1}])
+def test_after_an_over_that_is_done_is_before_the_next(tmp_path: Path, extras: dict[str, int]) -> None:
+    overs = [[ball(1) for _ in range(6)] for _ in range(3)]
+    overs[1].insert(2, ball(0, **extras) if extras else ball(0, noballs=1))
+    overs[2][0] = ball(0, batter="A5", bowler="B7")
+    [file] = write(tmp_path, {"m": match(innings("Albia", *overs))})
+    one, other = (read_situation(file, At.parse(at)) for at in ("1.1.7", "1.2.0"))
+    assert one.at == other.at == At(1, 2, 0) and one.next_persons == other.next_persons
+    assert len(one.played) == len(other.played) == 13
+    for at in ("1.1.6", "1.2.5"):
+        found = read_situation(file, At.parse(at))
+        balls = found.played.balls
+        assert str(found.at) == at and (balls["is_legal"][balls["over"] == found.at.over].sum() == 5)
+    assert str(read_situation(file, At(1, 2, 6)).at) == "1.3.0"
+
+
+Place = tuple[str | int, ...]
+STATE = {
+    "info": {
+        "teams": ["Hestria", "Albia"],
+        "dates": ["2025-07-01"],
+        "players": {"Hestria": ["Anna"], "Albia": ["Cleo"]},
+        "registry": {"people": {"Anna": "0000000a"}},
+    },
+    "innings": [{"team": "Hestria", "overs": [{"over": 0, "deliveries": [
+        ball(1, batter="Anna", non_striker="Beth", bowler="Cleo", out=[("run out", "Beth")])]}]}],
+    "next": {"batter": "Dora", "non_striker": "Anna", "bowler": "Cleo"},
+}  # fmt: skip
+BALL = ("innings", 0, "overs", 0, "deliveries", 0)
+
+
+def changed(place: Place, value: Any) -> Any:
+    """STATE with another value there; with none where it is ``...``."""
+    if not place:
+        return value
+    content = copy.deepcopy(STATE)
+    holder: Any = content
+    for key in place[:-1]:
+        holder = holder[key]
+    if value is ...:
+        del holder[place[-1]]
+    else:
+        holder[place[-1]] = value
+    return content
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "said"),
+    [
+        ((*BALL, "non_striker"), ..., r"innings\[0\]\.overs\[0\]\.deliveries\[0\]\.non_striker is missing: add it"),
+        ((*BALL[:4], "deliveries"), ..., r"innings\[0\]\.overs\[0\]\.deliveries is missing: add it"),
+        (("next",), "A", "next must be an object.*Name batter, non_striker and bowler there, or leave next out"),
+        (("next", "bowler"), ..., "next.bowler is missing: add it"),
+        (("info", "players"), ["Anna"], "info.players must be an object"),
+        (("info", "registry"), [], "info.registry must be an object"),
+        (("info",), [], "info must be an object"),
+        (("info", "teams"), ["Hestria"], "info.teams must have two names. Name the two teams there"),
+        (("innings",), {}, "innings must be a list"),
+        (("info", "players", "Hestria", 0), None, r"info\.players\.Hestria\[0\] must be a text"),
+        ((*BALL, "batter"), None, r"deliveries\[0\]\.batter must be a text"),
+        (("info", "dates"), "2025-07-01", "info.dates must be a list"),
+        (("innings", 0, "team"), "Hestia", r"innings\[0\]\.team names Hestia.*write Hestria or Albia"),
+        ((*BALL[:4], "over"), 3, r"innings\[0\]\.overs\[0\]\.over is 3: overs count 0, 1, 2"),
+        ((*BALL, "runs", "total"), 7, "breaks the rule runs_do_not_add_up"),
+        ((), [], "the file must be an object"),
+    ],
+)
+def test_what_is_wrong_with_a_state_is_said(tmp_path: Path, place: Place, value: Any, said: str) -> None:
+    [file] = write(tmp_path, {"state": changed(place, value)})
+    with pytest.raises(SituationError, match=rf"state\.json: .*{said}"):
+        read_situation(file, None)
+
+
+@pytest.mark.parametrize("dates", [[], ...])
+def test_a_state_needs_no_date(tmp_path: Path, dates: Any) -> None:
+    [file] = write(tmp_path, {"state": changed(("info", "dates"), dates)})
+    assert read_situation(file, None).day is None
+
+
+def places(content: Any, place: Place = ()) -> Iterator[Place]:
+    """Every key and item of a state."""
+    yield place
+    inner = content.items() if isinstance(content, dict) else enumerate(content) if isinstance(content, list) else ()
+    for key, value in inner:
+        yield from places(value, (*place, key))
+
+
+def test_whatever_stands_in_a_state_it_is_read_or_refused(tmp_path: Path) -> None:
+    read = 0
+    for place in places(STATE):
+        for value in (None, "A", -1, [None], {"a": None}, *([...] if place else [])):
+            [file] = write(tmp_path, {"state": changed(place, value)})
+            try:
+                read_situation(file, None)
+                read += 1
+            except SituationError as error:
+                assert str(error).startswith(f"{file}: "), error
+    assert read > 10
+
+
 def test_files_that_are_none(tmp_path: Path) -> None:
     bad, empty, other = write(tmp_path, {"bad": b"{", "empty": b"{}", "odi": match(match_type="ODI")})
     with pytest.raises(SituationError, match="cannot be read"):
         read_situation(bad, None)
-    with pytest.raises(SituationError, match="no two teams"):
+    with pytest.raises(SituationError, match=r"empty\.json: info is missing: add it"):
         read_situation(empty, None)
     with pytest.raises(SituationError, match="match_type is ODI"):
         read_situation(other, None)
