@@ -141,7 +141,7 @@ def write_dataset(
             "same_footage": [sorted(each) for each in together],
         },
     )
-    _write_json(out / STATISTICS_FILE, figures)
+    _write_json(out / STATISTICS_FILE, {**merged.counts, **figures})
     index = RowIndex()
     for side, names in videos.items():
         index.add(("video",), names, side)
