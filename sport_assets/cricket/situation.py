@@ -96,9 +96,9 @@ def read_situation(path: Path, at: At | None, label_rule: str = "batter") -> Sit
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise SituationError(f"{path}: it cannot be read as a match file ({error})") from error
-    fault = fault_of(content)
-    if fault is not None:
-        raise SituationError(f"{path}: {fault}")
+    wrong = fault_of(content)
+    if wrong is not None:
+        raise SituationError(f"{path}: {wrong}")
     content = _filled(content)
     listed = {team: list(content["info"]["players"].get(team, ())) for team in content["info"]["teams"]}
     # whether all are out is told by how many play
@@ -257,7 +257,7 @@ def _after_last(played: list[dict[str, Any]]) -> At:
 
 def _next_over_where_one_is_done(at: At, overs: list[dict[str, Any]]) -> At:
     """The place itself, or the next over's start where it is after the last delivery of an over that is over."""
-    deliveries = next((over["deliveries"] for over in overs if over["over"] == at.over), [])
+    deliveries: list[dict[str, Any]] = next((over["deliveries"] for over in overs if over["over"] == at.over), [])
     extras = [ball.get("extras", {}) for ball in deliveries]
     legal = sum(not each.get("wides") and not each.get("noballs") for each in extras)
     done = legal >= BALLS_PER_OVER and at.ball_in_over == len(deliveries)

@@ -35,7 +35,7 @@ def past(*innings: tuple[int, str, str]) -> Situations:
         **dict.fromkeys((*NUMBERS, "outcome"), pl.Int32()),
         **dict.fromkeys(NAMES, pl.String()),
     }
-    return Situations(pl.DataFrame(balls, schema=types).cast(dict.fromkeys(NAMES, pl.Categorical)))  # type: ignore[arg-type]
+    return Situations(pl.DataFrame(balls, schema=types).cast(dict.fromkeys(NAMES, pl.Categorical)))
 
 
 def test_batters_come_in_where_they_have_come_in_before() -> None:

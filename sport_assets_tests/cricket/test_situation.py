@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from sport_assets.cricket.situation import At, SituationError, read_situation
-from sport_assets_tests.cricket.match_files import ball, innings, match, write
+from sport_assets_tests.cricket.match_files import Content, ball, innings, match, write
 from sport_assets_tests.cricket.ready_models import matches
 
 
@@ -82,10 +82,10 @@ def test_places_that_are_not_there(tmp_path: Path, at: str, said: str) -> None:
         read_situation(file, At.parse(at))
 
 
-@pytest.mark.parametrize("extras", [{}, {"wides": 1}])
-def test_after_an_over_that_is_done_is_before_the_next(tmp_path: Path, extras: dict[str, int]) -> None:
+@pytest.mark.parametrize("extra", [ball(0, noballs=1), ball(0, wides=1)])
+def test_after_an_over_that_is_done_is_before_the_next(tmp_path: Path, extra: Content) -> None:
     overs = [[ball(1) for _ in range(6)] for _ in range(3)]
-    overs[1].insert(2, ball(0, **extras) if extras else ball(0, noballs=1))
+    overs[1].insert(2, extra)
     overs[2][0] = ball(0, batter="A5", bowler="B7")
     [file] = write(tmp_path, {"m": match(innings("Albia", *overs))})
     one, other = (read_situation(file, At.parse(at)) for at in ("1.1.7", "1.2.0"))

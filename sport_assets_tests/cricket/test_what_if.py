@@ -8,21 +8,22 @@ import pytest
 
 from sport_assets.cricket.situation import At, Situation, SituationError, read_situation
 from sport_assets.cricket.what_if import batter_of, bowler_of
-from sport_assets_tests.cricket.match_files import IDS, ball, innings, match, write
+from sport_assets_tests.cricket.match_files import IDS, Content, ball, innings, match, write
 from sport_assets_tests.cricket.ready_models import ready
 
-SINGLE = {"batter": "A0", "non_striker": "A1"}
+
+def over_of(bowler: str) -> list[Content]:
+    """Six singles."""
+    return [ball(1, bowler=bowler) for _ in range(6)]
 
 
 @pytest.fixture(scope="module")
 def situation(tmp_path_factory: pytest.TempPathFactory) -> Situation:
     """Over 9 begins: B10 has bowled four overs, B9 the last one; A2 is out, A3 is retired hurt."""
-    overs = [[ball(1, **SINGLE, bowler=f"B{10 - over % 2}") for _ in range(6)] for over in range(8)]
-    overs.append([ball(1, **SINGLE, bowler="B9")])
+    overs = [over_of(f"B{10 - over % 2}") for over in range(7)]
+    overs += [over_of("B8"), over_of("B9")]
     overs[0][0] = ball(0, batter="A2", non_striker="A1", bowler="B10", out=[("bowled", "A2")])
     overs[0][1] = ball(0, batter="A3", non_striker="A1", bowler="B10", out=[("retired hurt", "A3")])
-    overs[7] = [ball(1, **SINGLE, bowler="B8") for _ in range(6)]
-    overs[8] = [ball(1, **SINGLE, bowler="B9") for _ in range(6)]
     content = match(innings("Albia", *overs))
     content["info"]["registry"]["people"] = {**IDS, "An Umpire": "fffffff0"}
     [file] = write(tmp_path_factory.mktemp("what-if"), {"m": content})
