@@ -17,10 +17,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import yaml
@@ -52,6 +52,7 @@ GENERATED: dict[str, Any] = {
     "phase_2.learning_rate": 0.0004,
 }
 GOALS = {"player": 0.9, "ball": 0.6}
+PRECISIONS: tuple[Literal["fp16", "int8"], ...] = ("fp16", "int8")
 
 
 def generate(folder: Path) -> None:
@@ -108,6 +109,18 @@ def train(phase: str, folder: Path, settings: dict[str, Any], device: str, head:
     return out
 
 
+def reduce(checkpoint: Path, thresholds: Mapping[str, float], folder: Path) -> dict[str, dict[str, Any]]:
+    """What 16 and 8 bits cost the ball, by precision (see ``reduced_precision``)."""
+    from sport_assets.detection.export import write_model
+    from sport_assets.detection.models import load
+    from sport_assets.detection.reduced_precision import add_reduced
+    from sport_assets.detection.samples import Side
+
+    write_model(load(checkpoint), thresholds, "", folder / "model.onnx")
+    valid = Side(folder / "data", "valid")
+    return {name: add_reduced(name, folder / "model.onnx", valid, folder) for name in PRECISIONS}
+
+
 def main(arguments: Sequence[str] = ()) -> None:
     """Train, judge, print."""
     asked = _asked(arguments)
@@ -134,6 +147,7 @@ def main(arguments: Sequence[str] = ()) -> None:
         (folder / "evaluation").mkdir()
         evaluate(whole, folder / "data" / "split.json", {}, out=folder / "evaluation")
         report = json.loads((folder / "evaluation" / "evaluation.json").read_text())
+        reduced = reduce(whole, report["thresholds"]["model"], folder)
     tables = {"model": report["metrics"], SLICED: report["variants"][SLICED], FLOOR: report["baselines"][FLOOR]}
     for group, goal in GOALS.items():
         values = ", ".join(f"{name} {table[group]['ap50']['value']:.3f}" for name, table in tables.items())
@@ -143,6 +157,10 @@ def main(arguments: Sequence[str] = ()) -> None:
     for row in report["by_clip"]:
         values = ", ".join(f"{group} {_shown(row[f'{group}_ap50'])}" for group in GOALS)
         print(f"AP50 in {row['clip']}: {values}")
+    for precision, found in reduced.items():
+        before, after = (_shown(found[f"{precision}_ball_ap{when}"]) for when in ("_before", ""))
+        verdict = "kept" if found[f"{precision}_accepted"] else "refused"
+        print(f"{precision}: AP of the ball on valid {before} before, {after} after, {verdict}")
     times = [f"{(until - since) / 60:.1f}" for since, until in ((started, middle), (middle, trained))]
     print(f"phase 1 took {times[0]} minutes, phase 2 {times[1]}, on {asked.device}")
 
