@@ -14,7 +14,7 @@ REPORT = {
     "variants": {},
     "baselines": {},
     "spec_targets": [],
-    "thresholds": {"model": {"player": 0.5}},
+    "thresholds": {"model": {"player": 0.5}, "variants": {"sliced": {"player": 0.4}}},
     "split": {"sides": {"train": 20, "test": 8}, "test_images_by_source": {"reviewed": 8}},
     "errors": {"categories": {"player": {"truth": {"found": 3}, "predictions": {"right": 3}}}},
 }
