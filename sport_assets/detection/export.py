@@ -19,7 +19,7 @@ from torch import Tensor
 from sport_assets.detection.models import DetectorModule, load
 from sport_assets.detection.network_input import network_input
 from sport_assets.detection.onnx_detector import INPUT, OUTPUTS, Shipped
-from sport_assets.detection.reduced_precision import add_reduced
+from sport_assets.detection.reduced_precision import Precision, add_reduced
 from sport_assets.detection.samples import Side
 from sport_assets.lineage.checks import CheckResult
 from sport_assets.lineage.digest import sha256_file
@@ -88,11 +88,10 @@ def export(
         "thresholds": {module.categories[number]: value for number, value in shipped.thresholds.items()},
         "onnx_bytes": (out / MODEL_FILE).stat().st_size,
     }
-    valid = Side(split.parent, "valid")
-    if fp16:
-        facts |= add_reduced("fp16", out / MODEL_FILE, valid, out)
-    if int8:
-        facts |= add_reduced("int8", out / MODEL_FILE, valid, out)
+    asked: dict[Precision, bool] = {"fp16": fp16, "int8": int8}
+    precisions = [precision for precision, wanted in asked.items() if wanted]
+    if precisions:
+        facts |= add_reduced(precisions, out / MODEL_FILE, Side(split.parent, "valid"), out)
     return facts, [parity_check(report, TOLERANCE, "log_odds_and_shares", "images of the test side")]
 
 

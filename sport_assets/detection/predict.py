@@ -24,7 +24,8 @@ from sport_assets.detection.coco import Labels, read_coco
 from sport_assets.detection.detections import Detections
 from sport_assets.detection.frames import decode
 from sport_assets.detection.onnx_detector import OnnxDetector
-from sport_assets.detection.pictures import other_size, read_picture, shown_size
+from sport_assets.detection.pictures import decode as decode_picture
+from sport_assets.detection.pictures import other_size, shown_size
 from sport_assets.detection.precision_recall import above
 from sport_assets.detection.scored_boxes import of_detections
 from sport_assets.detection.slicing import Slicing, sliced_images
@@ -287,10 +288,11 @@ def _images(path: Path) -> tuple[Iterator[_Picture], int]:
 
     def pictures() -> Iterator[_Picture]:
         for name in names:
-            image = read_picture(folder / name)
+            data = (folder / name).read_bytes()
+            image = decode_picture(data)
             if image is None:
                 raise PredictionError(f"{folder / name} is no image that can be read: take it out, or save it again")
-            stored, shown = (image.shape[1], image.shape[0]), shown_size((folder / name).read_bytes(), image)
+            stored, shown = (image.shape[1], image.shape[0]), shown_size(data, image)
             if sizes.get(name, stored) != stored:
                 what = other_size(sizes[name], stored, shown)
                 raise PredictionError(f"{folder / ANNOTATIONS}: {name} is {what}. Boxes would be in other pixels.")

@@ -10,6 +10,7 @@ quantisation is not done here: torchao's form of it does not reach through rfdet
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -35,9 +36,30 @@ def file_name(precision: Precision) -> str:
     return f"model_{precision}.onnx"
 
 
-def add_reduced(precision: Precision, model: Path, side: Side, out: Path) -> dict[str, Any]:
-    """Write ``model`` (ONNX) in fewer bits to ``out`` if the ball's average precision on ``side`` falls by at most
-    ``MOST_LOST``; without a ball there it is not kept. Returns what was measured in either case."""
+def add_reduced(precisions: Sequence[Precision], model: Path, side: Side, out: Path) -> dict[str, Any]:
+    """Write ``model`` (ONNX) to ``out`` in fewer bits.
+
+    Each form is kept where the ball's average precision on ``side`` falls by at most ``MOST_LOST``; none is without a
+    ball there. Returns what was measured in either case.
+    """
+    before = _ball_precision(model, side)
+    facts: dict[str, Any] = {}
+    for precision in precisions:
+        content, after = _reduced(precision, model, side, out)
+        accepted = before is not None and after is not None and before - after <= MOST_LOST
+        if accepted:
+            write_durably(out / file_name(precision), content)
+        facts |= {
+            f"{precision}_accepted": accepted,
+            f"{precision}_ball_ap": after,
+            f"{precision}_ball_ap_before": before,
+            f"{precision}_bytes": len(content),
+        }
+    return facts
+
+
+def _reduced(precision: Precision, model: Path, side: Side, out: Path) -> tuple[bytes, float | None]:
+    """The model in a precision, and the ball's average precision with it."""
     import onnx
 
     draft = out / f".{file_name(precision)}"
@@ -47,18 +69,9 @@ def add_reduced(precision: Precision, model: Path, side: Side, out: Path) -> dic
         small.metadata_props.extend(onnx.load(str(model), load_external_data=False).metadata_props)
         content = small.SerializeToString(deterministic=True)
         draft.write_bytes(content)
-        before, after = _ball_precision(model, side), _ball_precision(draft, side)
+        return content, _ball_precision(draft, side)
     finally:
         draft.unlink(missing_ok=True)
-    accepted = before is not None and after is not None and before - after <= MOST_LOST
-    if accepted:
-        write_durably(out / file_name(precision), content)
-    return {
-        f"{precision}_accepted": accepted,
-        f"{precision}_ball_ap": after,
-        f"{precision}_ball_ap_before": before,
-        f"{precision}_bytes": len(content),
-    }
 
 
 def _half(model: Path) -> onnx.ModelProto:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import dagster as dg
-from dagster._utils.error import SerializableErrorInfo
+from dagster._utils.error import SerializableErrorInfo  # the package names it nowhere else
 
 Sink = Callable[[str], None]
 

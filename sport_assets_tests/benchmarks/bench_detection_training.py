@@ -20,10 +20,9 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import yaml
 
 from sport_assets.detection.categories import BALL
 from sport_assets.detection.coco import read_coco
@@ -32,6 +31,9 @@ from sport_assets.detection.labelled_frames import write_labelled
 from sport_assets.detection.settings import PHASES, resolve
 from sport_assets.detection.synthetic.images import small_settings, write_dataset
 from sport_assets.training.spec import SpecInput, TrainingSpec
+
+if TYPE_CHECKING:
+    from sport_assets.detection.reduced_precision import Precision
 
 SIZE_PX = (192, 160)
 BALL_PX = (7.0, 12.0)
@@ -52,7 +54,7 @@ GENERATED: dict[str, Any] = {
     "phase_2.learning_rate": 0.0004,
 }
 GOALS = {"player": 0.9, "ball": 0.6}
-PRECISIONS: tuple[Literal["fp16", "int8"], ...] = ("fp16", "int8")
+PRECISIONS: tuple[Precision, ...] = ("fp16", "int8")
 
 
 def generate(folder: Path) -> None:
@@ -109,16 +111,15 @@ def train(phase: str, folder: Path, settings: dict[str, Any], device: str, head:
     return out
 
 
-def reduce(checkpoint: Path, thresholds: Mapping[str, float], folder: Path) -> dict[str, dict[str, Any]]:
-    """What 16 and 8 bits cost the ball, by precision (see ``reduced_precision``)."""
+def reduce(checkpoint: Path, thresholds: Mapping[str, float], folder: Path) -> dict[str, Any]:
+    """What 16 and 8 bits cost the ball on the side ``valid`` (see ``reduced_precision.add_reduced``)."""
     from sport_assets.detection.export import write_model
     from sport_assets.detection.models import load
     from sport_assets.detection.reduced_precision import add_reduced
     from sport_assets.detection.samples import Side
 
     write_model(load(checkpoint), thresholds, "", folder / "model.onnx")
-    valid = Side(folder / "data", "valid")
-    return {name: add_reduced(name, folder / "model.onnx", valid, folder) for name in PRECISIONS}
+    return add_reduced(PRECISIONS, folder / "model.onnx", Side(folder / "data", "valid"), folder)
 
 
 def main(arguments: Sequence[str] = ()) -> None:
@@ -128,9 +129,7 @@ def main(arguments: Sequence[str] = ()) -> None:
         folder = asked.keep or Path(name)
         folder.mkdir(parents=True, exist_ok=True)
         overrides = {} if asked.labelled else dict(GENERATED)
-        for setting in asked.set:
-            key, _, value = setting.partition("=")
-            overrides[key] = yaml.safe_load(value)
+        overrides |= {name: value for name, _, value in (text.partition("=") for text in asked.set)}
         settings = resolve({"preset": asked.preset}, overrides)
         if asked.labelled:
             take_labelled(asked.labelled, folder / "data")
@@ -157,9 +156,9 @@ def main(arguments: Sequence[str] = ()) -> None:
     for row in report["by_clip"]:
         values = ", ".join(f"{group} {_shown(row[f'{group}_ap50'])}" for group in GOALS)
         print(f"AP50 in {row['clip']}: {values}")
-    for precision, found in reduced.items():
-        before, after = (_shown(found[f"{precision}_ball_ap{when}"]) for when in ("_before", ""))
-        verdict = "kept" if found[f"{precision}_accepted"] else "refused"
+    for precision in PRECISIONS:
+        before, after = (_shown(reduced[f"{precision}_ball_ap{when}"]) for when in ("_before", ""))
+        verdict = "kept" if reduced[f"{precision}_accepted"] else "refused"
         print(f"{precision}: AP of the ball on valid {before} before, {after} after, {verdict}")
     times = [f"{(until - since) / 60:.1f}" for since, until in ((started, middle), (middle, trained))]
     print(f"phase 1 took {times[0]} minutes, phase 2 {times[1]}, on {asked.device}")

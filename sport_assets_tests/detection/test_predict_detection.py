@@ -104,7 +104,7 @@ def test_fewer_bits_are_kept_where_the_ball_does_not_suffer(
     ball = {model: 0.6}
     monkeypatch.setattr(reduced_precision, "_ball_precision", lambda path, side: ball.get(path, 0.59))
     (tmp_path / "refused").mkdir()
-    refused = reduced_precision.add_reduced(precision, model, side, tmp_path / "refused")
+    refused = reduced_precision.add_reduced([precision], model, side, tmp_path / "refused")
     assert refused[f"{precision}_accepted"] is False
     assert not list((tmp_path / "refused").iterdir())
 
