@@ -84,7 +84,9 @@ def serve() -> None:
 if __name__ == "__main__":
     for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[variable] = "1"
-    os.environ |= {"MKL_CBWR": "COMPATIBLE", "CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
+    from sport_assets.training.process import SAME_BITS
+
+    os.environ |= SAME_BITS
     import torch
 
     torch.set_num_threads(1)
