@@ -68,6 +68,16 @@ class Played:
         return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 
 
+@dataclass(frozen=True)
+class _Next:
+    """What is known of the next ball before it is bowled: its columns, and ids, place and persons as the network's."""
+
+    before: Columns
+    ids: torch.Tensor
+    place: torch.Tensor
+    persons: torch.Tensor
+
+
 class InPlay:
     """S courses of an innings at the same ball, from its start."""
 
@@ -80,26 +90,26 @@ class InPlay:
         self.counts.now["target"] = targets.astype(np.int64)
         self.course = Course(self.counts, lineup.attack, lineup.first_phase, targets)
         self.memories = [BallMemory(each, size, batters, bowlers) for each in model.network.network.networks]
+        self.next: _Next | None = None
+        """The ball that was forecast and is not bowled yet."""
 
     def log_probabilities(self) -> torch.Tensor:
         """Of the outcomes of the next ball [S, 7]. Who plays it must have been told (``Course.face``)."""
-        before = self.counts.before()
-        persons = self._persons(before)
-        rates = self.scene.history.of(before["over"], before["wickets"], persons)
+        self.next = ball = self._next()
+        before = ball.before
+        rates = self.scene.history.of(before["over"], before["wickets"], ball.persons.numpy())
         features = torch.from_numpy(table(_container(before), history=rates))
-        ids, place = self._ids_and_place(before, persons)
-        known = (features, ids, place, torch.from_numpy(persons))
+        known = (features, ball.ids, ball.place, ball.persons)
         return self.model.network.calibrated(averaged([each.decide(*known) for each in self.memories]))
 
     def add(self, kind: Mapping[str, np.ndarray]) -> None:
         """Count the next ball, whose kind is told (``extras.COLUMNS``), and remember it."""
-        before = self.counts.before()
+        ball = self.next or self._next()
+        self.next = None
         after = self.counts.advance(kind)
-        ball = torch.from_numpy(results(_container({**before, **after})))
-        persons = self._persons(before)
-        bowled = (ball, *self._ids_and_place(before, persons), torch.from_numpy(persons))
+        brought = torch.from_numpy(results(_container({**ball.before, **after})))
         for memory in self.memories:
-            memory.extend(*bowled)
+            memory.extend(brought, ball.ids, ball.place, ball.persons)
 
     def many(self, size: int) -> InPlay:
         """So many courses that go on from this one; this one stays as it is."""
@@ -111,16 +121,16 @@ class InPlay:
 
     def take(self, chosen: np.ndarray) -> None:
         """Go on with some courses alone [S']; one may be taken many times."""
+        self.next = None
         self.course.take(chosen)
         self.memories = [each.taken(torch.from_numpy(chosen)) for each in self.memories]
 
-    def _ids_and_place(self, before: Columns, persons: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+    def _next(self) -> _Next:
+        before = self.counts.before()
+        persons = np.column_stack([before[name] for name in ("striker", "non_striker", "bowler")])
         place = np.column_stack([before["over"], before["phase"], np.full(len(persons), self.scene.lineup.innings)])
-        return torch.from_numpy(self.scene.rows.of(persons)), torch.from_numpy(place)
-
-    @staticmethod
-    def _persons(before: Columns) -> np.ndarray:
-        return np.column_stack([before[name] for name in ("striker", "non_striker", "bowler")])
+        ids = self.scene.rows.of(persons)
+        return _Next(before, torch.from_numpy(ids), torch.from_numpy(place), torch.from_numpy(persons))
 
 
 def next_persons(situation: Situation, lineup: Lineup) -> tuple[str, str, str | None]:
