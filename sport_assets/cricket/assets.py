@@ -16,6 +16,7 @@ from sport_assets.cricket import (
     baseline_forecasts,
     final_model,
     innings_state,
+    rolling_origin,
     stage_ablations,
     stage_overrides,
     stage_phases,
@@ -157,7 +158,7 @@ def player_history(context: dg.AssetExecutionContext, lineage: LineageResource) 
 class SplitConfig(dg.Config):
     """From which dates on matches validate and test; ``folds``: dates of a rolling origin before ``test_from``.
 
-    Folds are listed and checked; the line's own models are trained and judged on the three sides.
+    Folds are listed and checked, and ``rolling_origin`` trains on them; all other models have the three sides.
     """
 
     valid_from: str = VALID_FROM
@@ -262,6 +263,14 @@ class AblationsConfig(StageConfig):
     layers: int = Field(stage_ablations.PRESET.layers, ge=1)
 
 
+class RollingConfig(StageConfig):
+    """``variants``: those that are trained; ``hidden_dim``, ``layers``: their size."""
+
+    variants: list[str] = Field(list(rolling_origin.PRESET.variants), min_length=1)
+    hidden_dim: int = Field(rolling_origin.PRESET.hidden_dim, ge=1)
+    layers: int = Field(rolling_origin.PRESET.layers, ge=1)
+
+
 def _options(stage: str, base: type[StageConfig], preset: stages.StagePreset) -> type[StageConfig]:
     """The options of a stage: by default those of its preset. By hand it refuses what it finds out itself."""
 
@@ -287,15 +296,16 @@ def _stage(
     *,
     test: bool = False,
     config: type[StageConfig] = StageConfig,
+    trials: str = "sport_assets.cricket.trials",
 ) -> dg.AssetsDefinition:
-    """A stage whose trials and decision are in a module of the line; all are built, measured and guarded alike."""
+    """A stage whose trials and decision are in a module of the line; ``trials`` measures and guards them."""
     experiment = Experiment(
         name,
         description,
         builder="sport_assets.cricket.trials:build",
         trials=f"{module.__name__}:trials",
-        measure="sport_assets.cricket.trials:measure",
-        guard="sport_assets.cricket.trials:guard",
+        measure=f"{trials}:measure",
+        guard=f"{trials}:guard",
         summarise=f"{module.__name__}:summarise",
         reads=reads,
         shows_test=test,
@@ -334,6 +344,16 @@ ablation_report = _stage(
 )
 
 
+rolling = _stage(
+    "rolling_origin",
+    rolling_origin,
+    "Models trained up to each date of the split's folds and judged by the matches that came next, beside baselines "
+    "fitted on the same matches. Nothing is chosen by it.",
+    config=RollingConfig,
+    trials="sport_assets.cricket.rolling_origin",
+)
+
+
 @asset(
     LINE,
     name="final_model",
@@ -356,5 +376,5 @@ def chosen_model(context: dg.AssetExecutionContext, lineage: LineageResource) ->
 ASSETS = [
     *(raw_matches, deliveries, innings, player_history, split, baselines),
     *model_assets(MODEL),
-    *(tuning, stage_comparison, phase_report, ablation_report, chosen_model),
+    *(tuning, stage_comparison, phase_report, ablation_report, chosen_model, rolling),
 ]

@@ -16,7 +16,7 @@ import polars as pl
 
 from sport_assets.cricket import baselines, metrics
 from sport_assets.cricket.balls import Balls
-from sport_assets.cricket.baselines import CLASSES, LEVELS
+from sport_assets.cricket.baselines import CLASSES, LEVELS, Forecast
 from sport_assets.cricket.player_history import Report, read_past
 from sport_assets.cricket.split import Split
 from sport_assets.lineage.checks import CheckResult
@@ -47,12 +47,12 @@ def write_baselines(
     every = Balls.load(samples, read_past(player_history))
     train = every.select(made.train, "the training side")
     held_out = {side: every.select(made.side(side), f"the side {side}") for side in SIDES}
-    fitted = {name: baselines.frequencies(train.innings, train.scored, name) for name in LEVELS}
-    known, outcome = train.features[train.scored], train.outcome
-    fitted[REGRESSION] = baselines.logistic_regression(known, outcome)
+    fitted = fit(train)
     if trees:
         valid = held_out["valid"]
-        fitted[TREES] = baselines.boosted_trees(known, outcome, valid.features[valid.scored], valid.outcome)
+        fitted[TREES] = baselines.boosted_trees(
+            train.features[train.scored], train.outcome, valid.features[valid.scored], valid.outcome
+        )
     tables = []
     for side, balls in held_out.items():
         told = {name: forecast(balls.innings, balls.features).astype(np.float32) for name, forecast in fitted.items()}
@@ -68,6 +68,12 @@ def write_baselines(
         index.add(("match_id",), made.side(side), side)
     metadata: dict[str, int | float | str] = {"balls": len(table), "baselines": len(fitted), **losses}
     return Report((_sound(table, list(fitted)), _better(losses, list(fitted))), metadata, index)
+
+
+def fit(train: Balls) -> dict[str, Forecast]:
+    """By name the baselines that need nothing but balls to learn from: frequencies, and regression."""
+    fitted = {name: baselines.frequencies(train.innings, train.scored, name) for name in LEVELS}
+    return {**fitted, REGRESSION: baselines.logistic_regression(train.features[train.scored], train.outcome)}
 
 
 def keys(balls: Balls) -> pl.DataFrame:

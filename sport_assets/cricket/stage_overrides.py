@@ -25,18 +25,21 @@ ABLATED = ("model.history", "model.unknown_share")
 
 def reserved(stage: str) -> dict[str, str]:
     """Settings by dotted name that cannot be set by hand in a stage: why not, and what to do instead."""
+    schedule = {"data.latest_matches": "set latest_matches", "training.max_epochs": "set max_epochs"}
+    size = {f"model.{name}": f"set {name}" for name in SIZE}
+    if stage == "rolling_origin":  # it finds out nothing that could be set by hand
+        return schedule | size
     found = {f"model.{name}": "the stages find out which parts are worth having; leave it away" for name in FLAGS}
     found |= dict.fromkeys(
         TUNING.grid, "the tuning finds it; say what it shall try: cricket/tuning.grid={{{name}: [...]}}"
     )
     found |= {
-        "data.latest_matches": "set latest_matches",
-        "training.max_epochs": "set max_epochs",
+        **schedule,
         "model.calibration": "all stages compare forecasts after vector scaling, so it would change nothing; set it "
         "when you build the model, as build cricket/exported_model --set model.calibration=temperature",
     }
     if stage == "ablation_report":
-        found |= {f"model.{name}": f"set {name}" for name in SIZE}
+        found |= size
         found |= dict.fromkeys(ABLATED, "an ablation varies it; set it for another stage, as cricket/tuning.overrides")
     return {name: text.format(name=f'"{name}"') for name, text in found.items()}
 

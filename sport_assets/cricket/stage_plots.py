@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from sport_assets.cricket.comparison import BETTER, RESOLUTION, WORSE
 from sport_assets.training.reports import drawing, save_picture
 
@@ -88,6 +90,26 @@ def by_part(rows: Sequence[Mapping[str, Any]], title: str, path: Path) -> None:
         axes.set_title(title, loc="left", fontweight="bold", fontsize=12)
         axes.legend(frameon=False, ncols=len(models), loc="best")
         _plain(axes, "y")
+        save_picture(figure, path)
+
+
+def rolling(table: pl.DataFrame, names: Sequence[str], path: Path) -> None:
+    """Log-loss by fold, a panel for each variant and a line for each forecaster.
+
+    table: of ``rolling_origin``; names: the forecasters, the model first.
+    """
+    panels = table.partition_by("variant", maintain_order=True)
+    with drawing() as figure_class:
+        figure = figure_class(figsize=(9.5, 3.7 * len(panels)), layout="constrained")
+        for axes, rows in zip(figure.subplots(len(panels), 1, squeeze=False)[:, 0], panels, strict=True):
+            for name, colour in zip(names, (TAKEN, "#cbd5e0", "#a0aec0", GREY, "#4a5568", OTHER), strict=False):
+                values, width = rows[f"log_loss_{name}"].to_list(), 2.6 if name == names[0] else 1.5
+                axes.plot(values, marker="o", color=colour, linewidth=width, label=name.replace("_", " "))
+            axes.set_xticks(range(len(rows)), [f"from {day}" for day in rows["from"]])
+            axes.set_ylabel("log-loss, nats per ball")
+            axes.set_title(f"{rows['variant'][0]}: each fold by what came next", loc="left", fontweight="bold")
+            axes.legend(frameon=False, ncols=3, fontsize=9)
+            _plain(axes, "y")
         save_picture(figure, path)
 
 

@@ -19,7 +19,7 @@ from sport_assets.cricket.comparison import Candidate, Measured
 from sport_assets.training.names import TUNING_FILE
 from sport_assets.training.reports import markdown_table, write_json
 from sport_assets.training.spec import resolve_preset
-from sport_assets.training.trials import DECISION_FILE, Finished, Study, Trial
+from sport_assets.training.trials import DECISION_FILE, WHOLE_SPLIT, Finished, Study, Trial
 
 SEED = 42
 WARMUP_SHARE = 1 / 8
@@ -60,11 +60,13 @@ def read_preset(path: Path, kind: type[Preset]) -> Preset:
     return kind.model_validate(resolve_preset(path, {}, {"stage": kind})["stage"])
 
 
-def trial(study: Study, model: str, variant: str, found: Mapping[str, Any], seed: int) -> Trial:
+def trial(
+    study: Study, model: str, variant: str, found: Mapping[str, Any], seed: int, part: str = WHOLE_SPLIT
+) -> Trial:
     """A training of what a report calls ``model``: settings found earlier, then the stage's schedule, then those that
     were set by hand."""
     overrides = {**found, **schedule(study.options), **study.options["overrides"]}
-    return Trial(f"{model}{_SEED_JOINER}{seed}", {"variant": variant}, overrides, seed)
+    return Trial(f"{model}{_SEED_JOINER}{seed}", {"variant": variant}, overrides, seed, part)
 
 
 def schedule(options: Mapping[str, Any]) -> dict[str, Any]:

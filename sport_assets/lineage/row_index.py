@@ -9,7 +9,7 @@ and what was in a version can still be said when its files were freed.
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sport_assets.lineage.digest import canonical_json, sha256_text
@@ -32,6 +32,10 @@ class Identifiers:
     def name(self) -> str:
         """The columns as one text, by which they are looked up."""
         return _JOINER.join(self.columns)
+
+    def in_part(self, part: str) -> "Identifiers":
+        """The same, with a part (``fold:0``) put behind the name of the side."""
+        return replace(self, side=f"{self.side} {part}".strip())
 
     def values(self) -> list[str]:
         """Each row as one text."""

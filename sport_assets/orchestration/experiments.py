@@ -205,6 +205,7 @@ class _Running:
                         "builder": self._experiment.builder,
                         "settings": complete,
                         "seed": trial.seed,
+                        "part": trial.part,
                         "inputs": [spec_input(found) for found in read_data(self._model, self._record, complete)],
                         "code_version": self._code_version,
                         "device": device.name,

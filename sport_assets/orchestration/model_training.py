@@ -28,7 +28,7 @@ from sport_assets.orchestration.recording import AssetRecord, LineageResource
 from sport_assets.orchestration.resources import GPU_POOL, Accelerator, Device, DeviceConfig, MlflowTracking
 from sport_assets.training.errors import TrainingError
 from sport_assets.training.names import SPEC_FILE, TUNING_FILE
-from sport_assets.training.spec import SpecInput, TrainingSpec
+from sport_assets.training.spec import SpecInput, TrainingSpec, fold_part
 
 # What a fold leaves: enough to forecast with it and to see how it went, not to continue it.
 FOLD_FILES = ("weights.safetensors", "settings.json", SPEC_FILE, "curves.json", "curves.parquet", "curves.svg")
@@ -213,7 +213,7 @@ def _trainings(
         "resume_from": read[-1].ref.version if config.resume_from is not None else None,
     }
     trainings = []
-    for part in [*(f"fold:{number}" for number in range(folds)), "all" if folds else "split"]:
+    for part in [*map(fold_part, range(folds)), "all" if folds else "split"]:
         name = f"{stage.name} {partition}" + (f" {part}" if folds else "")
         inputs = [_spec_input(model, stage, found, part) for found in read]
         spec = TrainingSpec.model_validate({**common, "model": name, "part": part, "inputs": inputs})
@@ -243,14 +243,17 @@ def spec_input(found: Input, folder: Path | None = None) -> SpecInput:
 def _index(record: AssetRecord, trainings: Sequence[Training], reports: Sequence[dict[str, Any]]) -> None:
     """Record what each training really read, as its own process saw it: ``train``, ``valid``, and by fold."""
     for training, report in zip(trainings, reports, strict=True):
-        part = training.spec.part
-        record.index(rows_of(training, report), part if part.startswith("fold:") else "")
+        record.index(rows_of(training, report))
 
 
 def rows_of(training: Training, report: dict[str, Any]) -> list[Identifiers]:
-    """What a training really read, as its own process saw it; taken out of its report, which names it by digest."""
+    """What a training really read, as its own process saw it; taken out of its report, which names it by digest.
+
+    The sides of a fold's training say which fold it was: ``train fold:0``.
+    """
     digest = report.pop("row_index", None)
-    return load_row_index(training.work, digest) if digest is not None else []
+    part = training.spec.part if training.spec.part.startswith("fold:") else ""
+    return [] if digest is None else [found.in_part(part) for found in load_row_index(training.work, digest)]
 
 
 def _label(part: str, folds: int) -> str:

@@ -71,10 +71,10 @@ class AssetRecord:
         """Say what the work runs on, where it is not this process."""
         self.inner.device, self.inner.threads, self.inner.seed = device, threads, seed
 
-    def index(self, rows: RowIndex | Iterable[Identifiers], part: str = "") -> None:
-        """Say what the rows are about; ``part`` (``fold:0``) is put behind the name of each side."""
+    def index(self, rows: RowIndex | Iterable[Identifiers]) -> None:
+        """Say what the rows are about."""
         for found in rows.identifiers() if isinstance(rows, RowIndex) else rows:
-            self.inner.index_rows(found.columns, found.rows, f"{found.side} {part}".strip())
+            self.inner.index_rows(found.columns, found.rows, found.side)
 
     @property
     def published_folder(self) -> Path:

@@ -132,6 +132,11 @@ class SpecInput(pydantic.BaseModel):
     path: str | None = None
 
 
+def fold_part(number: int) -> str:
+    """The part that trains without the number-th fold, from 0 (see ``TrainingSpec.part``)."""
+    return f"fold:{number}"
+
+
 class TrainingSpec(pydantic.BaseModel):
     """All that decides the result of a training.
 

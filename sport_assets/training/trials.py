@@ -14,6 +14,9 @@ from typing import Any
 NO_TEST_DATA = "no_test_data"
 """The check of every experiment: nothing of the test side was trained on, or measured before the last decision."""
 
+WHOLE_SPLIT = "split"
+"""The part of a data set that a trial is about unless it says otherwise (see ``TrainingSpec.part``)."""
+
 DECISION_FILE = "decision.json"
 """What an experiment decided, for the next one to read."""
 
@@ -26,6 +29,8 @@ class Trial:
     dimensions: Mapping[str, str]
     overrides: Mapping[str, Any]
     seed: int = 0
+    part: str = WHOLE_SPLIT
+    """Of the data set (see ``TrainingSpec.part``)."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,227 @@
+"""A rolling origin: models trained up to several dates, each judged by the matches that came next.
+
+Belongs here: the trials, what is measured of each fold, and the report. Must not come here: the folds themselves
+(``split``), the baselines (``baselines``).
+
+One half-year of test matches is one draw. Here every fold of the split trains on all matches before a date, and is
+judged, with baselines fitted on the same matches, on those from then to the next. Nothing is chosen: a fold publishes
+the weights of its last epoch, and its forecasts are not calibrated, for it has no matches to calibrate by. No match of
+the test side is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from pydantic import Field
+
+from sport_assets.cricket import stage_plots, stages
+from sport_assets.cricket.baseline_forecasts import REGRESSION
+from sport_assets.cricket.resampling import Difference, interval
+from sport_assets.cricket.split import Split
+from sport_assets.cricket.stage_ablations import SIZE
+from sport_assets.lineage.checks import SAMPLE_ROWS, CheckResult
+from sport_assets.lineage.row_index import Identifiers, RowIndex
+from sport_assets.training.errors import BadSpecError
+from sport_assets.training.names import SPLIT_FILE
+from sport_assets.training.reports import markdown_table
+from sport_assets.training.spec import fold_part
+from sport_assets.training.trials import NO_TEST_DATA, Finished, Study, Trial
+
+MODEL, OVER = "model", "over"
+LOSSES_FILE, FOLDS_FILE = "losses.parquet", "folds.parquet"
+_ELSEWHERE = "match_of_another_side"
+
+
+class RollingPreset(stages.StagePreset):
+    """Small models of some variants."""
+
+    variants: tuple[str, ...] = Field(min_length=1)
+    hidden_dim: int = Field(ge=1)
+    layers: int = Field(ge=1)
+
+
+PRESET = stages.read_preset(stages.preset_path("rolling_origin"), RollingPreset)
+
+
+def trials(study: Study, finished: Sequence[Finished]) -> list[Trial]:
+    """Every variant on every fold with every seed. Raises BadSpecError where the split has no fold."""
+    if finished:
+        return []
+    split = Split.load(study.dataset / SPLIT_FILE)
+    if not split.folds:
+        raise BadSpecError(
+            "the split has no folds: say the dates on which they begin, as in `sport-assets build "
+            'cricket/rolling_origin --set \'cricket/split.folds=["2023-01-01", "2024-01-01"]\'`'
+        )
+    size = {f"model.{name}": study.options[name] for name in SIZE}
+    return [
+        stages.trial(study, f"{variant}, {first_day(split, number)}", variant, size, seed, part=fold_part(number))
+        for variant in study.options["variants"]
+        for number in range(len(split.folds))
+        for seed in stages.seeds(study, PRESET.seeds)
+    ]
+
+
+def first_day(split: Split, number: int) -> str:
+    """The date from which on a fold is judged."""
+    return str(split.settings["folds"][number])
+
+
+def guard(dataset: Path, read: Iterable[Identifiers]) -> CheckResult:
+    """Whether all that was read of a fold is on that very side of it; no fold holds a test match (``split``)."""
+    split = Split.load(dataset / SPLIT_FILE)
+    sides: dict[str, set[str]] = {}
+    for number, (train, later) in enumerate(split.folds):
+        sides |= {f"train {fold_part(number)}": set(train), f"valid {fold_part(number)}": set(later)}
+    checked, wrong = 0, []
+    for rows in read:
+        checked += len(rows.rows)
+        allowed = sides.get(rows.side, set()) - set(split.test)
+        wrong += [{"rule": _ELSEWHERE, "side": rows.side, "match_id": r[0]} for r in rows.rows if r[0] not in allowed]
+    return CheckResult(
+        NO_TEST_DATA,
+        not wrong,
+        failed=len(wrong),
+        checked=checked,
+        rules={_ELSEWHERE: len(wrong)} if wrong else {},
+        sample=wrong[:SAMPLE_ROWS],
+    )
+
+
+def measure(study: Study, side: str, made: Sequence[tuple[Finished, Path]]) -> RowIndex:
+    """Write losses.parquet for each trained model: the log-loss of its fold's later matches, and that of baselines.
+
+    A row a match: ``match_id``, ``balls``, and for the model and each baseline the sum over its balls (nats). Baselines
+    are fitted on all that the fold trains on.
+    """
+    from sport_assets.cricket.balls import Balls
+    from sport_assets.cricket.baseline_forecasts import fit
+    from sport_assets.cricket.measuring import log_odds
+    from sport_assets.cricket.player_history import read_past
+
+    split = Split.load(study.dataset / SPLIT_FILE)
+    every = Balls.load(study.samples, read_past(study.further["player_history"]))
+    rows = RowIndex()
+    for number, (train, later) in enumerate(split.folds):
+        own = [(finished, out) for finished, out in made if finished.trial.part == fold_part(number)]
+        if not own:
+            continue
+        judged = every.select(later, f"the fold from {first_day(split, number)}")
+        fitted = fit(every.select(train, f"the training side of the fold from {first_day(split, number)}"))
+        told = {name: forecast(judged.innings, judged.features) for name, forecast in fitted.items()}
+        for finished, out in own:
+            odds = log_odds(finished.checkpoint, judged)
+            said = {MODEL: np.exp(odds - np.logaddexp.reduce(odds, 1, keepdims=True)), **told}
+            _sums(judged, said).write_parquet(out / LOSSES_FILE)
+        rows.add(("match_id",), judged.innings.match_ids, f"{side} {fold_part(number)}")
+    return rows
+
+
+def _sums(balls: Any, said: Mapping[str, np.ndarray]) -> pl.DataFrame:
+    from sport_assets.cricket.metrics import losses
+
+    scored = balls.scored
+    match = balls.innings.table["match_id"].to_numpy()[balls.innings.balls["innings_index"][scored]]
+    columns = {name: losses(told[scored], balls.outcome) for name, told in said.items()}
+    table = pl.DataFrame({"match_id": match.astype(str), **columns})
+    return table.group_by("match_id").agg(pl.len().cast(pl.Int64).alias("balls"), pl.all().sum()).sort("match_id")
+
+
+def summarise(study: Study, finished: Sequence[Finished], out: Path) -> tuple[dict[str, Any], list[CheckResult]]:
+    """folds.parquet (a row for each variant and fold), losses.parquet (by match), report.md, folds.png."""
+    split = Split.load(study.dataset / SPLIT_FILE)
+    sums = _joined(split, finished)
+    sums.write_parquet(out / LOSSES_FILE)
+    variants = sums["variant"].unique(maintain_order=True).to_list()
+    names = sums.columns[sums.columns.index(MODEL) :]
+    rows: list[dict[str, Any]] = []
+    overall: dict[str, Difference] = {}
+    for variant in variants:
+        own = sums.filter(pl.col("variant") == variant)
+        for number, (train, _) in enumerate(split.folds):
+            fold = own.filter(pl.col("fold") == number)
+            known = {"variant": variant, "from": first_day(split, number), "train_matches": len(train)}
+            rows.append({**known, "matches": len(fold), **_figures(fold, names)})
+        overall[variant] = _beside_regression(own)
+    table = pl.DataFrame(rows)
+    table.write_parquet(out / FOLDS_FILE)
+    (out / "report.md").write_text(_report(table, names, overall, study) + "\n", encoding="utf-8")
+    stage_plots.rolling(table, names, out / "folds.png")
+    facts = {variant: {**over_folds(table, variant), "difference": overall[variant].value} for variant in variants}
+    return {"folds": len(split.folds), "variants": facts}, []
+
+
+def over_folds(table: pl.DataFrame, variant: str) -> dict[str, float]:
+    """Mean and standard deviation over folds of a variant's log-loss."""
+    losses = table.filter(pl.col("variant") == variant)["log_loss_model"].to_numpy()
+    return {"log_loss": float(losses.mean()), "log_loss_deviation": float(losses.std())}
+
+
+def _joined(split: Split, finished: Sequence[Finished]) -> pl.DataFrame:
+    """Sums by variant, fold and match: means over the seeds of a model."""
+    tables = []
+    for each in finished:
+        number = next(n for n in range(len(split.folds)) if each.trial.part == fold_part(n))
+        known = (pl.lit(each.trial.dimensions["variant"]).alias("variant"), pl.lit(number).alias("fold"))
+        tables.append(pl.read_parquet(each.measured["valid"] / LOSSES_FILE).select(*known, pl.all()))
+    by = ["variant", "fold", "match_id", "balls"]
+    return pl.concat(tables).group_by(by, maintain_order=True).agg(pl.all().mean())
+
+
+def _figures(fold: pl.DataFrame, names: Sequence[str]) -> dict[str, Any]:
+    balls = int(fold["balls"].sum())
+    losses = {name: float(fold[name].sum()) / balls for name in names}
+    beside = _beside_regression(fold)
+    return {
+        "balls": balls,
+        **{f"log_loss_{name}": loss for name, loss in losses.items()},
+        "skill": 1 - losses[MODEL] / losses[OVER],
+        "difference": beside.value,
+        "low": beside.low,
+        "high": beside.high,
+    }
+
+
+def _beside_regression(sums: pl.DataFrame) -> Difference:
+    """The model's log-loss per ball minus that of the regression, over matches."""
+    balls = sums["balls"].to_numpy()
+    difference = ((sums[MODEL] - sums[REGRESSION]) / sums["balls"]).to_numpy()
+    return interval(np.repeat(difference, balls), np.repeat(np.arange(len(sums)), balls))
+
+
+def _report(table: pl.DataFrame, names: Sequence[str], overall: Mapping[str, Difference], study: Study) -> str:
+    latest = study.options["latest_matches"]
+    so_many = f" (the network on the latest {latest} of them)" if latest else ""
+    texts = [
+        "# Rolling origin",
+        f"Each row: trained on all matches before the date{so_many}, judged by those from then to the next. Log-loss "
+        "per ball, nats; weights of the last epoch, not calibrated.",
+    ]
+    head = ["from", "trained on", "judged by", *names, f"skill over {OVER}", "model less regression (95 %)"]
+    for variant, difference in overall.items():
+        own = table.filter(pl.col("variant") == variant)
+        cells = [
+            [
+                row["from"],
+                f"{row['train_matches']:,} matches",
+                f"{row['matches']:,} matches, {row['balls']:,} balls",
+                *(f"{row[f'log_loss_{name}']:.4f}" for name in names),
+                f"{row['skill']:+.4f}",
+                f"{row['difference']:+.4f} ({row['low']:+.4f} to {row['high']:+.4f})",
+            ]
+            for row in own.to_dicts()
+        ]
+        over = over_folds(table, variant)
+        texts += [
+            f"## {variant}",
+            markdown_table(head, cells),
+            f"Over folds {over['log_loss']:.4f} ± {over['log_loss_deviation']:.4f} (standard deviation); over all "
+            "their matches "
+            f"{difference.value:+.4f} ({difference.low:+.4f} to {difference.high:+.4f}) beside the regression.",
+        ]
+    return "\n\n".join(texts)
