@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 
 from sport_assets.cricket.nodes import NODE_TYPES, RESULT_NODE
@@ -136,13 +135,9 @@ class Rows(NamedTuple):
     real: Tensor
     """bool [B, T]: False where the batch is padded."""
 
-    def joined(self, later: Rows) -> Rows:
-        """These rows and later ones of the same innings."""
-        return Rows(*(torch.cat(pair, 1) for pair in zip(self, later, strict=True)))
 
-
-def masks(asking: Rows, balls: Rows) -> dict[str, Tensor]:
-    """Which ball each asking row may look at, by name: bool [B, Q, T], only ever at earlier balls.
+def masks(rows: Rows) -> dict[str, Tensor]:
+    """Which balls each row may look at, by name: bool [B, T, T], only ever at earlier ones.
 
     same_batter: faced by the striker; non_striker: faced by who is now at the other end; partnership: with the same
     two batters in; earlier: all balls before.
@@ -151,19 +146,17 @@ def masks(asking: Rows, balls: Rows) -> dict[str, Tensor]:
     def same(left: Tensor, right: Tensor) -> Tensor:
         return left[:, :, None] == right[:, None, :]
 
-    lag = asking.number[:, :, None] - balls.number[:, None, :]
-    earlier = (lag > 0) & balls.real[:, None, :]
-    batter = same(asking.striker, balls.striker)
-    bowler = same(asking.bowler, balls.bowler)
-    other = same(asking.non_striker, balls.striker)
-    together = (batter & same(asking.non_striker, balls.non_striker)) | (
-        other & same(asking.striker, balls.non_striker)
-    )
+    lag = rows.number[:, :, None] - rows.number[:, None, :]
+    earlier = (lag > 0) & rows.real[:, None, :]
+    batter = same(rows.striker, rows.striker)
+    bowler = same(rows.bowler, rows.bowler)
+    other = same(rows.non_striker, rows.striker)
+    together = (batter & same(rows.non_striker, rows.non_striker)) | (other & same(rows.striker, rows.non_striker))
     return {
         "same_bowler": bowler & earlier,
         "same_batter": batter & earlier,
         "same_matchup": batter & bowler & earlier,
-        "same_over": same(asking.over, balls.over) & earlier,
+        "same_over": same(rows.over, rows.over) & earlier,
         "non_striker": other & earlier,
         "partnership": together & earlier,
         "momentum": (lag <= MOMENTUM_BALLS) & earlier,

@@ -4,14 +4,13 @@ Here belongs what maps padded innings to logits. Relations and masks are in ``gr
 what surrounds the graph (entities, parts of the variants) in ``parts``. Losses, training steps and data loading do not
 belong here.
 
-What a ball brought is heard from later balls alone, so the states of balls need nothing of what is forecast:
-`extend` makes them once, ball by ball or all at once, and `decide` reads them. A simulation keeps them.
+What a ball brought is heard from later balls alone, so the states of balls need nothing of what is forecast: they are
+made once. Where an innings is played ball by ball, ``ball_memory`` keeps what is heard of them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -48,14 +47,6 @@ from sport_assets.cricket.settings import ModelSettings
 
 OVER, PHASE, INNINGS = range(3)
 """Columns of `place`."""
-
-
-class Memory(NamedTuple):
-    """The balls of an innings so far: all that a forecast or a later ball reads of them."""
-
-    rows: Rows
-    states: tuple[Tensor, ...]
-    """[B, T, C] before each round of messages."""
 
 
 class CricketNetwork(nn.Module):
@@ -120,64 +111,32 @@ class CricketNetwork(nn.Module):
         if self.training and self.settings.unknown_share > 0:
             ids = hide(ids, self.entities, self.settings.unknown_share)
         rows = self.rows(persons, place, mask)
-        memory, views, heard = self.extend(None, ball, ids, rows)
-        return self.decide(memory, features, ids, place, rows, views, heard)
+        views = masks(rows)
+        states, heard = self._hear(self.encode_balls(ball, ids, rows), views)
+
+        def attend(number: int, attention: BallAttention, query: Tensor) -> Tensor:
+            found: Tensor = attention(query, states[number], views["recent"])
+            return found
+
+        def pool(attention: BallAttention, query: Tensor) -> Tensor:
+            found: Tensor = attention(query, states[-1], views["earlier"])
+            return found
+
+        return self.say(features, ids, place, rows, heard, attend, pool)
 
     def rows(self, persons: Tensor, place: Tensor, mask: Tensor, first: int = 0) -> Rows:
         """Balls or forecasts as `graph.Rows`; the first of them is number `first` of its innings."""
         index = torch.arange(first, first + mask.shape[1], device=mask.device)[None].expand(mask.shape[0], -1)
         return Rows(persons[..., 0], persons[..., 1], persons[..., 2], place[..., OVER], index, mask)
 
-    def extend(
-        self, memory: Memory | None, ball: Tensor, ids: Tensor, rows: Rows
-    ) -> tuple[Memory, dict[str, Tensor], list[dict[str, Tensor]]]:
-        """The memory with further balls of the same innings; also the masks and means of those balls, for `decide`."""
-        known = rows if memory is None else memory.rows.joined(rows)
-        views = masks(rows, known)
-        weights = weights_of_means(views, ball.dtype)
-        own = self.encode_balls(ball, ids, rows)
-        states, heard = [], []
-        for number in range(self.settings.layers):
-            states.append(own if memory is None else torch.cat([memory.states[number], own], 1))
-            if number < len(self.ball_layers):
-                heard.append(means(weights, states[number]))
-                own = self.ball_layers[number](own, states[number], heard[number], views["recent"])
-        return Memory(known, tuple(states)), views, heard
-
-    def decide(
-        self,
-        memory: Memory | None,
-        features: Tensor,
-        ids: Tensor,
-        place: Tensor,
-        rows: Rows,
-        views: dict[str, Tensor] | None = None,
-        heard: list[dict[str, Tensor]] | None = None,
-    ) -> Tensor:
-        """Log odds [B, Q, 7] of balls to come, of what is known before each and the memory of the balls so far.
-
-        `views` and `heard` as `extend` gives them where the forecasts are of its own balls; else they are made. A
-        forecast reads only the balls before it, whatever else the memory holds.
-        """
-        if memory is None:  # before the first ball
-            blank = features.new_zeros(len(features), 1, self.settings.hidden_dim)
-            nobody = Rows(*(value[:, :1] for value in rows))._replace(real=torch.zeros_like(rows.real[:, :1]))
-            memory = Memory(nobody, (blank,) * self.settings.layers)
-        if views is None or heard is None:
-            views = masks(rows, memory.rows)
-            weights = weights_of_means(views, features.dtype)
-            heard = [means(weights, state) for state in memory.states[:-1]]
-        states, recent, earlier = memory.states, views["recent"], views["earlier"]
-
-        def attend(number: int, attention: BallAttention, query: Tensor) -> Tensor:
-            found: Tensor = attention(query, states[number], recent)
-            return found
-
-        def pool(attention: BallAttention, query: Tensor) -> Tensor:
-            found: Tensor = attention(query, states[-1], earlier)
-            return found
-
-        return self.say(features, ids, place, rows, heard, attend, pool)
+    def _hear(self, balls: Tensor, views: dict[str, Tensor]) -> tuple[list[Tensor], list[dict[str, Tensor]]]:
+        """(states [B, T, C] of balls before each round, means of earlier balls that each round but the last hears)."""
+        weights = weights_of_means(views, balls.dtype)
+        states, heard = [balls], []
+        for layer in self.ball_layers:
+            heard.append(means(weights, states[-1]))
+            states.append(layer(states[-1], states[-1], heard[-1], views["recent"]))
+        return states, heard
 
     def say(
         self,
@@ -189,10 +148,11 @@ class CricketNetwork(nn.Module):
         attend: Callable[[int, BallAttention, Tensor], Tensor],
         pool: Callable[[BallAttention, Tensor], Tensor],
     ) -> Tensor:
-        """As `decide`, wherever what is heard of earlier balls comes from.
+        """Log odds [B, Q, 7] of balls to come, wherever what is heard of earlier balls comes from.
 
-        heard: the means of each round; attend: (round, attention, query [B, Q, C]) to what it hears of recent balls;
-        pool: (attention, query) to what it hears of all.
+        features, ids, place and rows: what is known before each, as in `forward`; heard: the means of each round;
+        attend: (round, attention, query [B, Q, C]) to what it hears of recent balls; pool: (attention, query) to what
+        it hears of all.
         """
         scaled = self._scaled(features)
         nodes, query = self._encode_context(scaled, ids), self._encode_query(scaled, rows)

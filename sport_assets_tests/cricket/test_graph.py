@@ -30,7 +30,7 @@ def test_masks_of_an_innings_by_hand() -> None:
     bowler = torch.tensor([[7, 7, 8, 8, 7, 0]])
     over = torch.tensor([[0, 0, 1, 1, 2, 0]])
     rows = Rows(striker, non_striker, bowler, over, torch.arange(6)[None], torch.arange(6)[None] < 5)
-    found = {name: mask[0] for name, mask in masks(rows, rows).items()}
+    found = {name: mask[0] for name, mask in masks(rows).items()}
     assert not any(mask.triu().any() for mask in found.values())
 
     def seen(name: str, ball: int) -> list[int]:
@@ -48,5 +48,5 @@ def test_masks_of_an_innings_by_hand() -> None:
 def test_recent_balls_are_so_many() -> None:
     same = torch.zeros(1, 60, dtype=torch.long)
     rows = Rows(same, same, same, same, torch.arange(60)[None], torch.ones(1, 60, dtype=torch.bool))
-    found = masks(rows, rows)
+    found = masks(rows)
     assert [int(found[name][0, 59].sum()) for name in ("momentum", "recent", "earlier")] == [12, 36, 59]

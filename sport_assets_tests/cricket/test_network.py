@@ -77,21 +77,6 @@ def test_the_batch_changes_nothing(variant: str) -> None:
     torch.testing.assert_close(logits(made, more)[:, :50][together["mask"]], found[together["mask"]], atol=2e-6, rtol=0)
 
 
-@pytest.mark.parametrize("variant", ["base", "pooling", "full"])
-def test_balls_kept_one_by_one_are_the_whole(variant: str) -> None:
-    """What a simulation does: forecast a ball, add it to the memory, forecast the next."""
-    made, batch = network(variant), innings([25, 25])
-    whole = logits(made, batch)
-    memory = None
-    with torch.no_grad():
-        for ball in range(25):
-            one = {name: value[:, ball : ball + 1] for name, value in batch.items()}
-            rows = made.rows(one["persons"], one["place"], one["mask"], first=ball)
-            said = made.decide(memory, one["features"], one["ids"], one["place"], rows)
-            torch.testing.assert_close(said[:, 0], whole[:, ball], atol=1e-5, rtol=1e-5)
-            memory, _, _ = made.extend(memory, one["ball"], one["ids"], rows)
-
-
 def test_the_team_of_an_unseen_player_counts_where_it_is_hierarchical() -> None:
     unseen, teams = torch.zeros(2, dtype=torch.long), torch.tensor([1, 2])
     plain, by_team = PlayerTable(ENTITIES, 4, False)(unseen, teams), PlayerTable(ENTITIES, 4, True)(unseen, teams)
