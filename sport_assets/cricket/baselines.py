@@ -37,6 +37,8 @@ TREES: Mapping[str, Any] = {
     "objective": "multiclass", "num_class": CLASSES, "learning_rate": 0.05, "num_leaves": 15, "min_data_in_leaf": 500,
     "feature_fraction": 0.5, "bagging_fraction": 0.7, "bagging_freq": 1, "lambda_l2": 10.0, "max_bin": 63,
     "verbosity": -1, "deterministic": True, "force_row_wise": True, "seed": 0,
+    # its threads wait by spinning: where other work shares the cores, two are many times slower than one
+    "num_threads": 1,
 }  # fmt: skip
 MOST_TREES, PATIENCE = 600, 30
 
