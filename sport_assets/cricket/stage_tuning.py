@@ -58,6 +58,8 @@ def name(point: Mapping[str, Any]) -> str:
 def trials(study: Study, finished: Sequence[Finished]) -> list[Trial]:
     """The values of the next setting that were not trained yet; none once all settings are decided."""
     _, missing = walk(grid(study.options), stages.candidates(finished))
+    # the longest first, so that those that run side by side end together
+    missing.sort(key=lambda point: point["model.hidden_dim"] ** 2 * point["model.layers"], reverse=True)
     seeds = stages.seeds(study, PRESET.seeds)
     return [stages.trial(study, name(point), VARIANT, point, seed) for point in missing for seed in seeds]
 

@@ -67,7 +67,7 @@ def test_the_grid_is_walked_one_setting_after_another(tmp_path: Path) -> None:
             finished(tmp_path / "t", each, skill(each), parameters=each.overrides["model.layers"]) for each in wanted
         ]
     rest = "layers 2, learning_rate 0.001, heads 4, seed 42"
-    assert asked[0] == [f"hidden_dim {width}, {rest}" for width in (64, 128, 256)]
+    assert asked[0] == [f"hidden_dim {width}, {rest}" for width in (256, 128, 64)], "the longest first"
     assert asked[1] == ["hidden_dim 128, layers 3, learning_rate 0.001, heads 4, seed 42"], "the rest is there already"
     assert [name.split(", ")[2] for name in asked[2]] == [f"learning_rate {r}" for r in (0.0001, 0.0005, 0.002)]
     assert len(asked) == 3, "48 heads do not share a width of 128, so 4 are left"
