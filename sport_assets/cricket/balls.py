@@ -27,9 +27,17 @@ class Balls:
     """`features.table` of the balls [N, F]."""
 
     @classmethod
-    def load(cls, samples: Mapping[str, Path], past: Situations | None = None) -> Balls:
-        """All innings of the folders of `innings` by year; rates are told from `past`, by default from the innings."""
+    def load(
+        cls, samples: Mapping[str, Path], past: Situations | None = None, matches: Iterable[str] | None = None
+    ) -> Balls:
+        """The innings of some matches (by default all) in the folders of `innings` by year.
+
+        Rates are told from `past`, by default from all innings of the folders.
+        """
         made = Innings.join([Innings.load(folder) for _, folder in sorted(samples.items())])
+        if matches is not None:
+            past = Situations.of(made) if past is None else past
+            made = made.select(set(matches))
         return cls(made, features.table(made, past))
 
     def select(self, matches: Iterable[str], what: str) -> Balls:

@@ -54,7 +54,7 @@ def evaluate(
     """
     settings = json.loads((checkpoint / "settings.json").read_text(encoding="utf-8"))
     made = Split.load(split)
-    every = Balls.load(samples, read_past(player_history))
+    every = Balls.load(samples, read_past(player_history), {*made.valid, *made.test})
     sides = {side: every.select(made.side(side), f"the {side} side") for side in ("valid", "test")}
     logits = {side: measuring.log_odds(checkpoint, balls)[balls.scored] for side, balls in sides.items()}
     method = settings["model"]["calibration"]

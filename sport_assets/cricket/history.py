@@ -136,14 +136,15 @@ class _Chain:
     def features(self) -> np.ndarray:
         found: dict[str, np.ndarray] = {}
         base = self._base()
-        found["base"] = np.log(base)
+        found["base"] = self._wanted(np.log(base))
         column = self.columns
         phase = column["phase"].astype(np.int64)
 
         def lift(kind: str, key: np.ndarray, expected: np.ndarray) -> np.ndarray:
             """Expected rates under what is known of the key; its lifts are kept for the features."""
             sums = self._earlier(key, np.hstack([self.observed, expected * self.counted[:, None]]))
-            found[kind], values = self._lifts(kind, sums, expected)
+            told, values = self._lifts(kind, sums, expected)
+            found[kind] = self._wanted(told)
             return _normalised(expected * np.exp(values))
 
         with_batting = lift("batting_team", column["batting_team"], base)
@@ -154,9 +155,13 @@ class _Chain:
         lift("batter_phase", _pair(column["striker"], phase), with_batter)
         lift("bowler_phase", _pair(column["bowler"], phase), with_bowler)
         lift("matchup", _pair(column["striker"], column["bowler"]), _normalised(with_batter * with_bowler / base))
-        features = np.hstack([values[self.first :].astype(np.float32) for values in _ordered(found)])
+        features = np.hstack(_ordered(found))
         assert features.shape[1] == len(HISTORY_FEATURES)
         return features
+
+    def _wanted(self, values: np.ndarray) -> np.ndarray:
+        """Of the rows that were asked about; kept no longer than that, for the past is large."""
+        return values[self.first :].astype(np.float32)
 
     def _base(self) -> np.ndarray:
         over, second = self.columns["over"].astype(np.int64), self.columns["second_innings"].astype(np.int64)
@@ -173,8 +178,9 @@ class _Chain:
         values = np.hstack([self.observed, expected * self.counted[:, None]])
         keys = np.concatenate([self.columns["striker"], self.columns["non_striker"]])
         sums = self._earlier(keys, values)
-        found["batter"], lifts = self._lifts("batter", sums[:balls], expected)
-        found["non_striker"], _ = self._lifts("batter", sums[balls:], expected)
+        told, lifts = self._lifts("batter", sums[:balls], expected)
+        found["batter"] = self._wanted(told)
+        found["non_striker"] = self._wanted(self._lifts("batter", sums[balls:], expected)[0])
         return _normalised(expected * np.exp(lifts))
 
     def _lifts(self, kind: str, sums: np.ndarray, expected: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -105,7 +105,8 @@ def measure(study: Study, side: str, made: Sequence[tuple[Finished, Path]]) -> R
     from sport_assets.cricket.player_history import read_past
 
     split = Split.load(study.dataset / SPLIT_FILE)
-    every = Balls.load(study.samples, read_past(study.further["player_history"]))
+    matches = {match for train, later in split.folds for match in (*train, *later)}
+    every = Balls.load(study.samples, read_past(study.further["player_history"]), matches)
     rows = RowIndex()
     for number, (train, later) in enumerate(split.folds):
         own = [(finished, out) for finished, out in made if finished.trial.part == fold_part(number)]

@@ -66,7 +66,7 @@ def measure(study: Study, side: str, made: Sequence[tuple[Finished, Path]]) -> R
 
     matches = Split.load(study.dataset / SPLIT_FILE).side(side)
     past = read_past(study.further["player_history"])
-    balls = Balls.load(study.samples, past).select(matches, f"the {side} side")
+    balls = Balls.load(study.samples, past, matches).select(matches, f"the {side} side")
     scored = balls.scored
     columns = {name: values[scored] for name, values in balls.innings.balls.items()}
     match = balls.innings.table["match_id"].to_numpy()[columns["innings_index"]]
