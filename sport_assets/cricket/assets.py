@@ -348,7 +348,7 @@ rolling = _stage(
     "rolling_origin",
     rolling_origin,
     "Models trained up to each date of the split's folds and judged by the matches that came next, beside baselines "
-    "fitted on the same matches. Nothing is chosen by it.",
+    "fitted on what came before. Nothing is chosen by it. Needs the setting `folds` of cricket/split.",
     config=RollingConfig,
     trials="sport_assets.cricket.rolling_origin",
 )

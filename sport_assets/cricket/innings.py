@@ -146,6 +146,11 @@ class Innings:
         return self.table["match_id"].unique(maintain_order=True).to_list()
 
     @property
+    def match_of_balls(self) -> np.ndarray:
+        """The match id of each ball [N]."""
+        return np.asarray(self.table["match_id"].to_numpy()[self.balls["innings_index"]])
+
+    @property
     def label_rule(self) -> str:
         """The rule (``labels.LABEL_RULES``) that gave the balls their outcomes: which of them have none tells it."""
         none = self.balls["outcome"] == NO_OUTCOME

@@ -147,8 +147,7 @@ def with_input(past: Situations, innings: Innings) -> tuple[Situations, list[str
     own = Situations.of(innings).rows
     names = [name for name in own.columns if own[name].dtype == pl.Categorical]
     texts = [pl.col(name).cast(pl.String) for name in names]
-    match = innings.table["match_id"].to_numpy()[innings.balls["innings_index"]]
-    rows = own.with_columns(*texts, match_id=pl.Series(match, dtype=pl.String)).with_row_index("ball")
+    rows = own.with_columns(*texts, match_id=pl.Series(innings.match_of_balls, dtype=pl.String)).with_row_index("ball")
     there = past.rows.filter(pl.col("day").is_in(own["day"].unique().implode())).with_columns(*texts)
     counts = there.group_by(_SAME_BALL).len("there")
     rows = rows.with_columns(time=pl.int_range(pl.len()).over("match_id", *_SAME_BALL))
@@ -157,7 +156,7 @@ def with_input(past: Situations, innings: Innings) -> tuple[Situations, list[str
         share=(pl.col("time") < pl.col("there").fill_null(0)).mean()
     )
     known = share.filter(pl.col("share") >= KNOWN_SHARE)["match_id"].to_list()
-    new = own.filter(~pl.Series(match, dtype=pl.String).is_in(known))
+    new = own.filter(~pl.Series(innings.match_of_balls, dtype=pl.String).is_in(known))
     together = [past.rows.with_columns(*texts), new.with_columns(*texts).select(past.rows.columns)]
     return Situations(pl.concat(together)), known
 

@@ -3,10 +3,10 @@
 Belongs here: the trials, what is measured of each fold, and the report. Must not come here: the folds themselves
 (``split``), the baselines (``baselines``).
 
-One half-year of test matches is one draw. Here every fold of the split trains on all matches before a date, and is
-judged, with baselines fitted on the same matches, on those from then to the next. Nothing is chosen: a fold publishes
-the weights of its last epoch, and its forecasts are not calibrated, for it has no matches to calibrate by. No match of
-the test side is read.
+One half-year of test matches is one draw. Here every fold of the split trains on matches before a date (baselines on
+all of them, the network on as many of the latest as the options say), and is judged on those from then to the next.
+Nothing is chosen: a fold publishes the weights of its last epoch, and its forecasts are not calibrated, for it has no
+matches to calibrate by. No test match is trained on or judged.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ import numpy as np
 import polars as pl
 from pydantic import Field
 
-from sport_assets.cricket import stage_plots, stages
+from sport_assets.cricket import metrics, stage_plots, stages
 from sport_assets.cricket.baseline_forecasts import REGRESSION
+from sport_assets.cricket.baselines import REFERENCE
+from sport_assets.cricket.calibration import log_softmax
 from sport_assets.cricket.resampling import Difference, interval
 from sport_assets.cricket.split import Split
 from sport_assets.cricket.stage_ablations import SIZE
@@ -32,8 +34,8 @@ from sport_assets.training.reports import markdown_table
 from sport_assets.training.spec import fold_part
 from sport_assets.training.trials import NO_TEST_DATA, Finished, Study, Trial
 
-MODEL, OVER = "model", "over"
-LOSSES_FILE, FOLDS_FILE = "losses.parquet", "folds.parquet"
+MODEL = "model"
+FOLDS_FILE = "folds.parquet"
 _ELSEWHERE = "match_of_another_side"
 
 
@@ -97,7 +99,7 @@ def measure(study: Study, side: str, made: Sequence[tuple[Finished, Path]]) -> R
     """Write losses.parquet for each trained model: the log-loss of its fold's later matches, and that of baselines.
 
     A row a match: ``match_id``, ``balls``, and for the model and each baseline the sum over its balls (nats). Baselines
-    are fitted on all that the fold trains on.
+    are fitted on all matches before the fold's date.
     """
     from sport_assets.cricket.balls import Balls
     from sport_assets.cricket.baseline_forecasts import fit
@@ -113,23 +115,20 @@ def measure(study: Study, side: str, made: Sequence[tuple[Finished, Path]]) -> R
         if not own:
             continue
         judged = every.select(later, f"the fold from {first_day(split, number)}")
-        fitted = fit(every.select(train, f"the training side of the fold from {first_day(split, number)}"))
-        told = {name: forecast(judged.innings, judged.features) for name, forecast in fitted.items()}
+        before = every.select(train, f"the training side of the fold from {first_day(split, number)}")
+        told = {name: forecast(judged.innings, judged.features) for name, forecast in fit(before).items()}
         for finished, out in own:
-            odds = log_odds(finished.checkpoint, judged)
-            said = {MODEL: np.exp(odds - np.logaddexp.reduce(odds, 1, keepdims=True)), **told}
-            _sums(judged, said).write_parquet(out / LOSSES_FILE)
+            said = {MODEL: np.exp(log_softmax(log_odds(finished.checkpoint, judged))), **told}
+            _sums(judged, said).write_parquet(out / stages.LOSSES_FILE)
+        rows.add(("match_id",), before.innings.match_ids, f"train {fold_part(number)}")
         rows.add(("match_id",), judged.innings.match_ids, f"{side} {fold_part(number)}")
     return rows
 
 
 def _sums(balls: Any, said: Mapping[str, np.ndarray]) -> pl.DataFrame:
-    from sport_assets.cricket.metrics import losses
-
     scored = balls.scored
-    match = balls.innings.table["match_id"].to_numpy()[balls.innings.balls["innings_index"][scored]]
-    columns = {name: losses(told[scored], balls.outcome) for name, told in said.items()}
-    table = pl.DataFrame({"match_id": match.astype(str), **columns})
+    columns = {name: metrics.losses(told[scored], balls.outcome) for name, told in said.items()}
+    table = pl.DataFrame({"match_id": balls.innings.match_of_balls[scored].astype(str), **columns})
     return table.group_by("match_id").agg(pl.len().cast(pl.Int64).alias("balls"), pl.all().sum()).sort("match_id")
 
 
@@ -137,7 +136,7 @@ def summarise(study: Study, finished: Sequence[Finished], out: Path) -> tuple[di
     """folds.parquet (a row for each variant and fold), losses.parquet (by match), report.md, folds.png."""
     split = Split.load(study.dataset / SPLIT_FILE)
     sums = _joined(split, finished)
-    sums.write_parquet(out / LOSSES_FILE)
+    sums.write_parquet(out / stages.LOSSES_FILE)
     variants = sums["variant"].unique(maintain_order=True).to_list()
     names = sums.columns[sums.columns.index(MODEL) :]
     rows: list[dict[str, Any]] = []
@@ -146,21 +145,22 @@ def summarise(study: Study, finished: Sequence[Finished], out: Path) -> tuple[di
         own = sums.filter(pl.col("variant") == variant)
         for number, (train, _) in enumerate(split.folds):
             fold = own.filter(pl.col("fold") == number)
-            known = {"variant": variant, "from": first_day(split, number), "train_matches": len(train)}
+            known = {"variant": variant, "from": first_day(split, number), "matches_before": len(train)}
             rows.append({**known, "matches": len(fold), **_figures(fold, names)})
         overall[variant] = _beside_regression(own)
     table = pl.DataFrame(rows)
     table.write_parquet(out / FOLDS_FILE)
-    (out / "report.md").write_text(_report(table, names, overall, study) + "\n", encoding="utf-8")
+    (out / stages.REPORT_FILE).write_text(_report(table, names, overall, study) + "\n", encoding="utf-8")
     stage_plots.rolling(table, names, out / "folds.png")
     facts = {variant: {**over_folds(table, variant), "difference": overall[variant].value} for variant in variants}
     return {"folds": len(split.folds), "variants": facts}, []
 
 
 def over_folds(table: pl.DataFrame, variant: str) -> dict[str, float]:
-    """Mean and standard deviation over folds of a variant's log-loss."""
+    """Mean and standard deviation over folds of a variant's log-loss; of one fold, the mean alone."""
     losses = table.filter(pl.col("variant") == variant)["log_loss_model"].to_numpy()
-    return {"log_loss": float(losses.mean()), "log_loss_deviation": float(losses.std())}
+    spread = {"log_loss_deviation": float(losses.std(ddof=1))} if len(losses) > 1 else {}
+    return {"log_loss": float(losses.mean()), **spread}
 
 
 def _joined(split: Split, finished: Sequence[Finished]) -> pl.DataFrame:
@@ -169,7 +169,7 @@ def _joined(split: Split, finished: Sequence[Finished]) -> pl.DataFrame:
     for each in finished:
         number = next(n for n in range(len(split.folds)) if each.trial.part == fold_part(n))
         known = (pl.lit(each.trial.dimensions["variant"]).alias("variant"), pl.lit(number).alias("fold"))
-        tables.append(pl.read_parquet(each.measured["valid"] / LOSSES_FILE).select(*known, pl.all()))
+        tables.append(pl.read_parquet(each.measured["valid"] / stages.LOSSES_FILE).select(*known, pl.all()))
     by = ["variant", "fold", "match_id", "balls"]
     return pl.concat(tables).group_by(by, maintain_order=True).agg(pl.all().mean())
 
@@ -181,7 +181,7 @@ def _figures(fold: pl.DataFrame, names: Sequence[str]) -> dict[str, Any]:
     return {
         "balls": balls,
         **{f"log_loss_{name}": loss for name, loss in losses.items()},
-        "skill": 1 - losses[MODEL] / losses[OVER],
+        "skill": metrics.skill(losses[MODEL], losses[REFERENCE]),
         "difference": beside.value,
         "low": beside.low,
         "high": beside.high,
@@ -197,19 +197,21 @@ def _beside_regression(sums: pl.DataFrame) -> Difference:
 
 def _report(table: pl.DataFrame, names: Sequence[str], overall: Mapping[str, Difference], study: Study) -> str:
     latest = study.options["latest_matches"]
-    so_many = f" (the network on the latest {latest} of them)" if latest else ""
+    so_many = f"the network on the latest {latest} of them" if latest else "the network as well"
+    seeds = len(stages.seeds(study, PRESET.seeds))
     texts = [
         "# Rolling origin",
-        f"Each row: trained on all matches before the date{so_many}, judged by those from then to the next. Log-loss "
-        "per ball, nats; weights of the last epoch, not calibrated.",
+        f"Each row: baselines are fitted on all matches before the date, {so_many}; both are judged by those from then "
+        "to the next. Log-loss per ball, nats; weights of the last epoch, not calibrated. Intervals are over matches "
+        + ("alone: one training of each." if seeds == 1 else f"alone, of the mean over {seeds} seeds."),
     ]
-    head = ["from", "trained on", "judged by", *names, f"skill over {OVER}", "model less regression (95 %)"]
+    head = ["from", "before it", "judged by", *names, f"skill beside {REFERENCE}", "model less regression (95 %)"]
     for variant, difference in overall.items():
         own = table.filter(pl.col("variant") == variant)
         cells = [
             [
                 row["from"],
-                f"{row['train_matches']:,} matches",
+                f"{row['matches_before']:,} matches",
                 f"{row['matches']:,} matches, {row['balls']:,} balls",
                 *(f"{row[f'log_loss_{name}']:.4f}" for name in names),
                 f"{row['skill']:+.4f}",
@@ -218,11 +220,11 @@ def _report(table: pl.DataFrame, names: Sequence[str], overall: Mapping[str, Dif
             for row in own.to_dicts()
         ]
         over = over_folds(table, variant)
+        spread = f" ± {over['log_loss_deviation']:.4f} (standard deviation)" if len(own) > 1 else ""
         texts += [
             f"## {variant}",
             markdown_table(head, cells),
-            f"Over folds {over['log_loss']:.4f} ± {over['log_loss_deviation']:.4f} (standard deviation); over all "
-            "their matches "
+            f"Over folds {over['log_loss']:.4f}{spread}; over all their matches "
             f"{difference.value:+.4f} ({difference.low:+.4f} to {difference.high:+.4f}) beside the regression.",
         ]
     return "\n\n".join(texts)

@@ -28,7 +28,7 @@ def reserved(stage: str) -> dict[str, str]:
     schedule = {"data.latest_matches": "set latest_matches", "training.max_epochs": "set max_epochs"}
     size = {f"model.{name}": f"set {name}" for name in SIZE}
     if stage == "rolling_origin":  # it finds out nothing that could be set by hand
-        return schedule | size
+        return schedule | size | {"model.calibration": "its forecasts are not calibrated, so it would change nothing"}
     found = {f"model.{name}": "the stages find out which parts are worth having; leave it away" for name in FLAGS}
     found |= dict.fromkeys(
         TUNING.grid, "the tuning finds it; say what it shall try: cricket/tuning.grid={{{name}: [...]}}"

@@ -69,7 +69,7 @@ def measure(study: Study, side: str, made: Sequence[tuple[Finished, Path]]) -> R
     balls = Balls.load(study.samples, past, matches).select(matches, f"the {side} side")
     scored = balls.scored
     columns = {name: values[scored] for name, values in balls.innings.balls.items()}
-    match = balls.innings.table["match_id"].to_numpy()[columns["innings_index"]]
+    match = balls.innings.match_of_balls[scored]
     for finished, out in made:
         odds = log_odds(finished.checkpoint, balls)[scored]
         if side == "valid":

@@ -18,6 +18,7 @@ from sport_assets.lineage.manifest import Environment
 
 _SOURCE = Path(__file__).resolve().parents[2]
 LOCK_FILE = "constraints.txt"
+_VECTORS = ("avx512f", "avx2", "avx")
 # What installs packages, and this package itself.
 _NOT_PINNED = {"pip", "setuptools", "wheel", "sport-assets"}
 
@@ -29,7 +30,7 @@ def environment(device: str = "cpu", threads: int | None = None) -> Environment:
     return Environment(
         host=socket.gethostname(),
         user=_user(),
-        platform=platform.platform(),
+        platform=f"{platform.platform()}, {processor()}",
         python=platform.python_version(),
         device=device,
         threads=threads if threads is not None else (os.cpu_count() or 1),
@@ -39,6 +40,19 @@ def environment(device: str = "cpu", threads: int | None = None) -> Environment:
         lock=digest,
         unpinned=unpinned,
     )
+
+
+@functools.cache
+def processor() -> str:
+    """Name and widest vector instructions of the processor: what decides which bits a sum has."""
+    try:
+        told = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return platform.processor() or platform.machine()
+    name = re.search(r"^model name\s*:\s*(.+)$", told, re.MULTILINE)
+    flags = re.search(r"^flags\s*:(.+)$", told, re.MULTILINE)
+    widest = next((each for each in _VECTORS if flags and each in flags[1].split()), "")
+    return " ".join(filter(None, (name[1].strip() if name else platform.machine(), widest)))
 
 
 @functools.cache

@@ -35,7 +35,7 @@ from sport_assets.orchestration.resources import GPU_POOL, Accelerator, DeviceCo
 from sport_assets.training.errors import BadSpecError, TrainingError
 from sport_assets.training.reports import markdown_table
 from sport_assets.training.spec import TrainingSpec
-from sport_assets.training.trials import NO_TEST_DATA, Finished, Study, Trial
+from sport_assets.training.trials import NO_TEST_DATA, WHOLE_SPLIT, Finished, Study, Trial
 
 CHOOSING_SIDE = "valid"
 """What decisions are taken on."""
@@ -198,6 +198,8 @@ class _Running:
             trainings = []
             for number, (trial, complete) in enumerate(zip(wanted, settings, strict=True), start=1):
                 identity = {**trial.dimensions, "seed": str(trial.seed)}
+                if trial.part != WHOLE_SPLIT:
+                    identity["part"] = trial.part
                 spec = TrainingSpec.model_validate(
                     {
                         "line": self._model.line,

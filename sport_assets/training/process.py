@@ -52,18 +52,9 @@ class Surroundings:
     """The Dagster run that started the process; none from a terminal."""
 
 
-def mkl_branch() -> str:
-    """The one code path of Intel's library that this processor can take, for MKL_CBWR.
-
-    STRICT makes results independent of where an array begins in memory. COMPATIBLE runs anywhere, at half the speed.
-    """
-    with contextlib.suppress(OSError):
-        if re.search(r"^flags\s*:.*\bavx2\b", Path("/proc/cpuinfo").read_text(), re.MULTILINE):
-            return "AVX2,STRICT"
-    return "COMPATIBLE"
-
-
-SAME_BITS = {"MKL_CBWR": mkl_branch(), "CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
+# AUTO: the fastest code path for the kind of processor, always the same one; STRICT: wherever an array lies in memory.
+# COMPATIBLE would be one path for all kinds, at half the speed; torch's own kernels differ among kinds all the same.
+SAME_BITS = {"MKL_CBWR": "AUTO,STRICT", "CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
 """Variables of a training process that make the same sums in the same order every time."""
 
 Task = Callable[[Surroundings], dict[str, Any]]
@@ -177,7 +168,8 @@ def peak_memory() -> int:
         held = re.search(r"^VmHWM:\s+(\d+) kB$", Path("/proc/self/status").read_text(), re.MULTILINE)
         if held:
             return int(held[1]) * 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # macOS counts in bytes
+    held_before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return held_before if sys.platform == "darwin" else held_before * 1024  # Linux counts in KiB
 
 
 @contextlib.contextmanager

@@ -133,7 +133,7 @@ class SpecInput(pydantic.BaseModel):
 
 
 def fold_part(number: int) -> str:
-    """The part that trains without the number-th fold, from 0 (see ``TrainingSpec.part``)."""
+    """The part that is judged by what the number-th fold holds out, from 0 (see ``TrainingSpec.part``)."""
     return f"fold:{number}"
 
 
@@ -165,9 +165,9 @@ class TrainingSpec(pydantic.BaseModel):
     """Which part of the data set is trained on; the line's builder interprets it.
 
     `split`: its train side, validated on its valid side, which chooses the epoch. `fold:K`: all but the K-th of the
-    data set's folds (from 0), validated on that fold for the curves alone. `tuning:K`: the same with the folds for
-    tuning. `all`: everything, without validation. Every part but `split` publishes its last epoch: a choice by the
-    fold that is held out would make the figure on it too good.
+    data set's folds (from 0; of a rolling origin what came before it), validated on that fold for the curves alone.
+    `tuning:K`: the same with the folds for tuning. `all`: everything, without validation. Every part but `split`
+    publishes its last epoch: a choice by the fold that is held out would make the figure on it too good.
     """
     memory_settings: tuple[str, ...] = ()
     """Dotted names of settings, besides the trainer's own, that are lowered where memory is short: for advice alone."""

@@ -1,12 +1,12 @@
 """Seconds and peak memory of the cricket baselines: frequencies, logistic regression, LightGBM, fitted and asked.
 
 One thread, CPU seconds. Goal: peak memory under 3 GB. Matches are generated; those of the folder SPORT_ASSETS_REAL_DATA
-are taken where it is set. The argument `no-trees` leaves LightGBM out, which takes minutes on the real ones.
+are taken where it is set. LightGBM takes minutes on these: run as a module of its own
+(``python -m sport_assets_tests.benchmarks.bench_cricket_baselines no-trees``) it is left out.
 """
 
 from __future__ import annotations
 
-import resource
 import sys
 import tempfile
 import time
@@ -16,7 +16,8 @@ from sport_assets.cricket.baseline_forecasts import write_baselines
 from sport_assets.cricket.player_history import write_history
 from sport_assets.cricket.split import make_split
 from sport_assets.training.names import SPLIT_FILE
-from sport_assets_tests.benchmarks.bench_cricket_simulation import MOST_MEMORY_GB, matches
+from sport_assets.training.process import peak_memory
+from sport_assets_tests.benchmarks.bench_cricket_simulation import GB, MOST_MEMORY_GB, matches
 
 
 def main() -> None:
@@ -33,20 +34,16 @@ def main() -> None:
         del innings
         samples = {"all": folders["innings"]}
         write_history(samples, folders["history"])
-        before = _peak()
+        before = peak_memory() / GB
         began = time.process_time()
         trees = "no-trees" not in sys.argv[1:]
         report = write_baselines(folders["split"], samples, folders["history"], folders["out"], trees=trees)
-        seconds, peak = time.process_time() - began, _peak()
+        seconds, peak = time.process_time() - began, peak_memory() / GB
     short = "" if peak <= MOST_MEMORY_GB else ", beyond the goal"
     print(f"{balls:,} balls: {seconds:.0f} s, peak {peak:.2f} GB of {MOST_MEMORY_GB:.0f} ({before:.2f} before){short}")
     for key, value in sorted(report.metadata.items()):
         if key.startswith("test_"):
             print(f"  {key.removeprefix('test_')}: log-loss {value:.4f}")
-
-
-def _peak() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ SPORT_ASSETS_REAL_DATA are taken where it is set, and so is their past.
 from __future__ import annotations
 
 import os
-import resource
 import sys
 import tempfile
 import time
@@ -35,10 +34,12 @@ from sport_assets.cricket.shipped import Shipped
 from sport_assets.cricket.simulate import run
 from sport_assets.cricket.situation import At, read_situation
 from sport_assets.cricket.synthetic import generate
+from sport_assets.training.process import peak_memory
 
 SIZES = {(64, 2): 60.0, (128, 3): 360.0}
 """Goals in seconds by hidden size and layers."""
 MOST_MEMORY_GB = 3.0
+GB = 2**30
 
 
 def matches(folder: Path) -> tuple[Path, Innings]:
@@ -87,7 +88,7 @@ def main() -> None:
                 )
                 seconds = time.process_time() - began
                 balls = found.courses.innings[0].legal_balls.mean()
-                peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+                peak = peak_memory() / GB
                 wanted = goal * simulations / 10_000
                 short = "" if seconds <= wanted and peak <= MOST_MEMORY_GB else ", beyond the goals"
                 print(

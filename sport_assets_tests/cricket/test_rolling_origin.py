@@ -9,17 +9,20 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+import torch
 
 from sport_assets.cricket import metrics, rolling_origin, trials
 from sport_assets.cricket.balls import Balls
 from sport_assets.cricket.baseline_forecasts import fit
 from sport_assets.cricket.measuring import log_odds
+from sport_assets.cricket.models import load
 from sport_assets.cricket.player_history import read_past
 from sport_assets.cricket.split import Split, make_split
 from sport_assets.lineage.home import Home
 from sport_assets.lineage.record import Lineage
 from sport_assets.lineage.row_index import RowIndex
 from sport_assets.orchestration.build import Builder
+from sport_assets.training.checkpoints import save_weights
 from sport_assets.training.errors import BadSpecError
 from sport_assets.training.spec import SpecInput, TrainingSpec
 from sport_assets.training.trials import Finished, Study
@@ -113,35 +116,75 @@ def test_each_fold_is_measured_on_its_own_matches_beside_baselines_of_its_own(
     split = loaded(about)
     done, outs = [], []
     for number, trial in enumerate(rolling_origin.trials(about, [])[:2]):
-        done.append(Finished(trial, {}, made.checkpoint, {"parameters": 1}))
+        done.append(Finished(trial, {}, checkpoints(made, tmp_path)[number], {"parameters": 1}))
         outs.append(tmp_path / f"measured {number}")
         outs[-1].mkdir()
     rows = rolling_origin.measure(about, "valid", list(zip(done, outs, strict=True)))
     read = {found.side: {row[0] for row in found.rows} for found in rows.identifiers()}
-    assert read == {f"valid fold:{number}": set(valid) for number, (_, valid) in enumerate(split.folds)}
+    assert read == {
+        f"{side} fold:{number}": set(matches)
+        for number, fold in enumerate(split.folds)
+        for side, matches in zip(("train", "valid"), fold, strict=True)
+    }, "of baselines and of the network"
+    assert rolling_origin.guard(about.dataset, rows.identifiers()).passed
 
     every = Balls.load(made.samples, read_past(made.player_history))
-    train, valid = split.folds[1]
-    judged = every.select(valid, "later")
-    told = fit(every.select(train, "earlier"))["over"](judged.innings, judged.features)[judged.scored]
-    odds = log_odds(made.checkpoint, judged)[judged.scored]
-    model = np.exp(odds) / np.exp(odds).sum(1, keepdims=True)
-    table = pl.read_parquet(outs[1] / "losses.parquet")
-    assert set(table["match_id"]) == set(valid) and table["balls"].sum() == judged.scored.sum()
-    sums = {name: table[name].to_numpy().sum() / judged.scored.sum() for name in ("over", "model")}
-    assert sums["over"] == pytest.approx(metrics.log_loss(told, judged.outcome))
-    assert sums["model"] == pytest.approx(metrics.log_loss(model, judged.outcome))
+    for number, (train, valid) in enumerate(split.folds):
+        judged = every.select(valid, "later")
+        told = fit(every.select(train, "earlier"))["over"](judged.innings, judged.features)[judged.scored]
+        odds = log_odds(done[number].checkpoint, judged)[judged.scored]
+        model = np.exp(odds) / np.exp(odds).sum(1, keepdims=True)
+        table = pl.read_parquet(outs[number] / "losses.parquet")
+        assert set(table["match_id"]) == set(valid) and table["balls"].sum() == judged.scored.sum()
+        sums = {name: table[name].to_numpy().sum() / judged.scored.sum() for name in ("over", "model")}
+        assert sums["over"] == pytest.approx(metrics.log_loss(told, judged.outcome))
+        assert sums["model"] == pytest.approx(metrics.log_loss(model, judged.outcome))
 
-    done = [replace(each, measured={"valid": out}) for each, out in zip(done, outs, strict=True)]
+
+def checkpoints(made: trained.Files, folder: Path) -> list[Path]:
+    """Two that say different things."""
+    other = folder / "other"
+    if not other.exists():
+        other.mkdir()
+        (other / "settings.json").write_bytes((made.checkpoint / "settings.json").read_bytes())
+        module = load(made.checkpoint)
+        torch.manual_seed(1)
+        with torch.no_grad():
+            for weights in module.parameters():
+                weights.add_(0.1 * torch.randn_like(weights))
+        save_weights(module, other / "weights.safetensors")
+    return [made.checkpoint, other]
+
+
+def test_a_report_has_a_row_for_each_variant_and_fold_and_the_mean_of_its_seeds(about: Study, tmp_path: Path) -> None:
+    options = {**about.options, "seeds": [1, 2]}
+    about = replace(about, options=options)
+    split = loaded(about)
+    done = []
+    for place, trial in enumerate(rolling_origin.trials(about, [])):
+        _, valid = split.folds[int(trial.part.removeprefix("fold:"))]
+        own = {"full": 1.3, "base": 1.4}[trial.dimensions["variant"]] + 0.02 * (trial.seed == 2)
+        balls = np.arange(len(valid)) + 100
+        losses = {"model": own * balls, "over": 1.5 * balls, "logistic_regression": 1.45 * balls}
+        out = tmp_path / f"of {place}"
+        out.mkdir()
+        pl.DataFrame({"match_id": valid, "balls": balls, **losses}).write_parquet(out / "losses.parquet")
+        done.append(Finished(trial, {}, out, {"parameters": 1}, {"valid": out}))
+    assert len(done) == 8, "two variants, two folds, two seeds"
     out = tmp_path / "out"
     out.mkdir()
     facts, checks = rolling_origin.summarise(about, done, out)
     folds = pl.read_parquet(out / "folds.parquet")
     assert not checks and facts["folds"] == 2
-    assert folds["log_loss_model"][1] == pytest.approx(metrics.log_loss(model, judged.outcome))
-    assert folds["skill"][1] == pytest.approx(1 - folds["log_loss_model"][1] / folds["log_loss_over"][1])
-    assert facts["variants"]["base"]["log_loss"] == pytest.approx(folds["log_loss_model"].to_numpy().mean())
-    assert folds["low"][1] <= folds["difference"][1] <= folds["high"][1]
+    assert folds["variant"].to_list() == ["base", "base", "full", "full"]
+    assert folds["from"].to_list() == split.settings["folds"] * 2
+    np.testing.assert_allclose(folds["log_loss_model"], [1.41, 1.41, 1.31, 1.31])
+    np.testing.assert_allclose(folds["skill"], 1 - np.array([1.41, 1.41, 1.31, 1.31]) / 1.5)
+    np.testing.assert_allclose(folds["difference"], [-0.04, -0.04, -0.14, -0.14])
+    assert facts["variants"]["full"]["log_loss"] == pytest.approx(1.31)
+    assert facts["variants"]["full"]["log_loss_deviation"] == pytest.approx(0)
+    assert facts["variants"]["full"]["difference"] == pytest.approx(-0.14)
+    assert "of the mean over 2 seeds" in (out / "report.md").read_text()
     again = tmp_path / "again"
     again.mkdir()
     rolling_origin.summarise(about, done, again)

@@ -13,6 +13,7 @@ import pytest
 
 from sport_assets.cricket import (
     final_model,
+    rolling_origin,
     stage_ablations,
     stage_comparison,
     stage_overrides,
@@ -166,15 +167,22 @@ def test_options_are_those_of_the_stages_preset() -> None:
 
     assert defs
     presets = {"stage_comparison": stage_comparison.PRESET, "ablation_report": stage_ablations.PRESET}
-    for stage, preset in presets.items():
+    for stage, preset in {**presets, "rolling_origin": rolling_origin.PRESET}.items():
         options = DECLARATIONS[f"cricket/{stage}"].config
         assert options is not None
         default = options().model_dump()
         assert {name: default[name] for name in preset.model_dump() if name != "seeds"} == preset.model_dump(
-            exclude={"seeds"}
+            mode="json", exclude={"seeds"}
         )
         with pytest.raises(ValueError, match="greater than or equal to 1"):
             options(max_epochs=0)
+
+
+def test_by_hand_a_rolling_origin_takes_what_it_does_not_say_elsewhere() -> None:
+    for name in ("model.hidden_dim", "data.latest_matches", "model.calibration"):
+        with pytest.raises(ValueError, match=f"{name} cannot be set by hand in rolling_origin"):
+            stage_overrides.refuse("rolling_origin", {name: 1})
+    stage_overrides.refuse("rolling_origin", {"training.learning_rate": 0.002, "model.film": False})
 
 
 # -- stages 2 and 3 --------------------------------------------------------------------------------------------------
