@@ -22,6 +22,7 @@ from sport_assets.cricket import (
     stage_phases,
     stage_tuning,
     stages,
+    trials,
     years,
 )
 from sport_assets.cricket import deliveries as matches
@@ -256,19 +257,17 @@ class GridConfig(StageConfig):
     grid: dict[str, Any] = Field(default_factory=dict)
 
 
-class AblationsConfig(StageConfig):
-    """``hidden_dim``, ``layers``: size of the models that are compared."""
+class SizedConfig(StageConfig):
+    """``hidden_dim``, ``layers``: size of the models."""
 
-    hidden_dim: int = Field(stage_ablations.PRESET.hidden_dim, ge=1)
-    layers: int = Field(stage_ablations.PRESET.layers, ge=1)
+    hidden_dim: int
+    layers: int
 
 
-class RollingConfig(StageConfig):
+class RollingConfig(SizedConfig):
     """``variants``: those that are trained; ``hidden_dim``, ``layers``: their size."""
 
     variants: list[str] = Field(list(rolling_origin.PRESET.variants), min_length=1)
-    hidden_dim: int = Field(rolling_origin.PRESET.hidden_dim, ge=1)
-    layers: int = Field(rolling_origin.PRESET.layers, ge=1)
 
 
 def _options(stage: str, base: type[StageConfig], preset: stages.StagePreset) -> type[StageConfig]:
@@ -278,13 +277,18 @@ def _options(stage: str, base: type[StageConfig], preset: stages.StagePreset) ->
         stage_overrides.refuse(stage, overrides)
         return overrides
 
+    named = ("latest_matches", "max_epochs", *stages.SIZE)
+    fields: dict[str, Any] = {
+        name: (base.model_fields[name].annotation, Field(getattr(preset, name), ge=1))
+        for name in named
+        if name in base.model_fields
+    }
     return create_model(
         base.__name__,
         __base__=base,
         __doc__=base.__doc__,
         __validators__={"allowed": field_validator("overrides")(allowed)},
-        latest_matches=(int | None, Field(preset.latest_matches, ge=1)),
-        max_epochs=(int | None, Field(preset.max_epochs, ge=1)),
+        **fields,
     )
 
 
@@ -296,16 +300,16 @@ def _stage(
     *,
     test: bool = False,
     config: type[StageConfig] = StageConfig,
-    trials: str = "sport_assets.cricket.trials",
+    measured_by: ModuleType = trials,
 ) -> dg.AssetsDefinition:
-    """A stage whose trials and decision are in a module of the line; ``trials`` measures and guards them."""
+    """A stage whose trials and decision are in a module of the line; ``measured_by`` measures and guards them."""
     experiment = Experiment(
         name,
         description,
         builder="sport_assets.cricket.trials:build",
         trials=f"{module.__name__}:trials",
-        measure=f"{trials}:measure",
-        guard=f"{trials}:guard",
+        measure=f"{measured_by.__name__}:measure",
+        guard=f"{measured_by.__name__}:guard",
         summarise=f"{module.__name__}:summarise",
         reads=reads,
         shows_test=test,
@@ -340,7 +344,7 @@ ablation_report = _stage(
     "stand beside for the reader, and nothing is chosen by them.",
     ["tuning"],
     test=True,
-    config=AblationsConfig,
+    config=SizedConfig,
 )
 
 
@@ -350,7 +354,7 @@ rolling = _stage(
     "Models trained up to each date of the split's folds and judged by the matches that came next, beside baselines "
     "fitted on what came before. Nothing is chosen by it. Needs the setting `folds` of cricket/split.",
     config=RollingConfig,
-    trials="sport_assets.cricket.rolling_origin",
+    measured_by=rolling_origin,
 )
 
 

@@ -44,7 +44,11 @@ def match_sums(values: np.ndarray, match: np.ndarray) -> tuple[np.ndarray, np.nd
 
 def interval(values: np.ndarray, match: np.ndarray, *, resamples: int = RESAMPLES, seed: int = 0) -> Difference:
     """Mean of values [N] per ball, by a bootstrap over matches. For paired differences, give those of each ball."""
-    sums, balls = match_sums(np.asarray(values, np.float64), match)
+    return interval_of_sums(*match_sums(np.asarray(values, np.float64), match), resamples=resamples, seed=seed)
+
+
+def interval_of_sums(sums: np.ndarray, balls: np.ndarray, *, resamples: int = RESAMPLES, seed: int = 0) -> Difference:
+    """The same from sums over the balls of each match [M] and how many these are [M]."""
     rng = np.random.default_rng(seed)
     weights = rng.multinomial(len(balls), np.full(len(balls), 1 / len(balls)), size=resamples)
     means = (weights @ sums) / (weights @ balls)

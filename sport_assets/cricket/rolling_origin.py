@@ -20,12 +20,14 @@ import polars as pl
 from pydantic import Field
 
 from sport_assets.cricket import metrics, stage_plots, stages
-from sport_assets.cricket.baseline_forecasts import REGRESSION
+from sport_assets.cricket.balls import Balls
+from sport_assets.cricket.baseline_forecasts import REGRESSION, fit
 from sport_assets.cricket.baselines import REFERENCE
 from sport_assets.cricket.calibration import log_softmax
-from sport_assets.cricket.resampling import Difference, interval
+from sport_assets.cricket.measuring import log_odds
+from sport_assets.cricket.player_history import read_past
+from sport_assets.cricket.resampling import Difference, interval_of_sums
 from sport_assets.cricket.split import Split
-from sport_assets.cricket.stage_ablations import SIZE
 from sport_assets.lineage.checks import SAMPLE_ROWS, CheckResult
 from sport_assets.lineage.row_index import Identifiers, RowIndex
 from sport_assets.training.errors import BadSpecError
@@ -39,12 +41,10 @@ FOLDS_FILE = "folds.parquet"
 _ELSEWHERE = "match_of_another_side"
 
 
-class RollingPreset(stages.StagePreset):
+class RollingPreset(stages.SizedPreset):
     """Small models of some variants."""
 
     variants: tuple[str, ...] = Field(min_length=1)
-    hidden_dim: int = Field(ge=1)
-    layers: int = Field(ge=1)
 
 
 PRESET = stages.read_preset(stages.preset_path("rolling_origin"), RollingPreset)
@@ -60,7 +60,7 @@ def trials(study: Study, finished: Sequence[Finished]) -> list[Trial]:
             "the split has no folds: say the dates on which they begin, as in `sport-assets build "
             'cricket/rolling_origin --set \'cricket/split.folds=["2023-01-01", "2024-01-01"]\'`'
         )
-    size = {f"model.{name}": study.options[name] for name in SIZE}
+    size = stages.size(study)
     return [
         stages.trial(study, f"{variant}, {first_day(split, number)}", variant, size, seed, part=fold_part(number))
         for variant in study.options["variants"]
@@ -101,11 +101,6 @@ def measure(study: Study, side: str, made: Sequence[tuple[Finished, Path]]) -> R
     A row a match: ``match_id``, ``balls``, and for the model and each baseline the sum over its balls (nats). Baselines
     are fitted on all matches before the fold's date.
     """
-    from sport_assets.cricket.balls import Balls
-    from sport_assets.cricket.baseline_forecasts import fit
-    from sport_assets.cricket.measuring import log_odds
-    from sport_assets.cricket.player_history import read_past
-
     split = Split.load(study.dataset / SPLIT_FILE)
     matches = {match for train, later in split.folds for match in (*train, *later)}
     every = Balls.load(study.samples, read_past(study.further["player_history"]), matches)
@@ -125,7 +120,8 @@ def measure(study: Study, side: str, made: Sequence[tuple[Finished, Path]]) -> R
     return rows
 
 
-def _sums(balls: Any, said: Mapping[str, np.ndarray]) -> pl.DataFrame:
+def _sums(balls: Balls, said: Mapping[str, np.ndarray]) -> pl.DataFrame:
+    """The table of ``measure`` from probabilities [N, 7] of all balls, by forecaster; those without outcome are out."""
     scored = balls.scored
     columns = {name: metrics.losses(told[scored], balls.outcome) for name, told in said.items()}
     table = pl.DataFrame({"match_id": balls.innings.match_of_balls[scored].astype(str), **columns})
@@ -165,10 +161,13 @@ def over_folds(table: pl.DataFrame, variant: str) -> dict[str, float]:
 
 def _joined(split: Split, finished: Sequence[Finished]) -> pl.DataFrame:
     """Sums by variant, fold and match: means over the seeds of a model."""
+    numbers = {fold_part(number): number for number in range(len(split.folds))}
     tables = []
     for each in finished:
-        number = next(n for n in range(len(split.folds)) if each.trial.part == fold_part(n))
-        known = (pl.lit(each.trial.dimensions["variant"]).alias("variant"), pl.lit(number).alias("fold"))
+        known = (
+            pl.lit(each.trial.dimensions["variant"]).alias("variant"),
+            pl.lit(numbers[each.trial.part]).alias("fold"),
+        )
         tables.append(pl.read_parquet(each.measured["valid"] / stages.LOSSES_FILE).select(*known, pl.all()))
     by = ["variant", "fold", "match_id", "balls"]
     return pl.concat(tables).group_by(by, maintain_order=True).agg(pl.all().mean())
@@ -190,9 +189,7 @@ def _figures(fold: pl.DataFrame, names: Sequence[str]) -> dict[str, Any]:
 
 def _beside_regression(sums: pl.DataFrame) -> Difference:
     """The model's log-loss per ball minus that of the regression, over matches."""
-    balls = sums["balls"].to_numpy()
-    difference = ((sums[MODEL] - sums[REGRESSION]) / sums["balls"]).to_numpy()
-    return interval(np.repeat(difference, balls), np.repeat(np.arange(len(sums)), balls))
+    return interval_of_sums((sums[MODEL] - sums[REGRESSION]).to_numpy(), sums["balls"].to_numpy())
 
 
 def _report(table: pl.DataFrame, names: Sequence[str], overall: Mapping[str, Difference], study: Study) -> str:

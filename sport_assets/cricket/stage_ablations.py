@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from pydantic import Field
 
 from sport_assets.cricket import stage_plots, stages
 from sport_assets.cricket.comparison import (
@@ -35,8 +34,6 @@ from sport_assets.training.errors import BadSpecError
 from sport_assets.training.trials import Finished, Study, Trial
 
 FULL = "full"
-SIZE = ("hidden_dim", "layers")
-"""Options that say the size of the models."""
 AS_TUNED = ("training.learning_rate", "model.heads")
 """What the tuning found and the ablations go by; width and depth are their own."""
 PARTS = ("film", "hierarchical", "innings_heads")
@@ -55,14 +52,7 @@ NOT_CONCLUDED = "not concluded"
 ABLATIONS_FILE = "ablations.parquet"
 
 
-class AblationsPreset(stages.StagePreset):
-    """Of small models, so that so many can be trained."""
-
-    hidden_dim: int = Field(ge=1)
-    layers: int = Field(ge=1)
-
-
-PRESET = stages.read_preset(stages.preset_path("ablation_report"), AblationsPreset)
+PRESET = stages.read_preset(stages.preset_path("ablation_report"), stages.SizedPreset)
 
 
 def trials(study: Study, finished: Sequence[Finished]) -> list[Trial]:
@@ -82,7 +72,7 @@ def settings_of(study: Study) -> dict[str, Any]:
             f"ablation_report: hidden_dim={width} cannot be shared by the {heads} heads that the tuning found: set "
             f"hidden_dim to a multiple of {heads}"
         )
-    return {f"model.{name}": study.options[name] for name in SIZE} | {name: tuned[name] for name in AS_TUNED}
+    return stages.size(study) | {name: tuned[name] for name in AS_TUNED}
 
 
 def summarise(study: Study, finished: Sequence[Finished], out: Path) -> tuple[dict[str, Any], list[CheckResult]]:

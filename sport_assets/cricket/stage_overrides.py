@@ -13,9 +13,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sport_assets.cricket.stage_ablations import PARTS, SIZE
+from sport_assets.cricket.stage_ablations import PARTS
 from sport_assets.cricket.stage_phases import OF_BASE
 from sport_assets.cricket.stage_tuning import PRESET as TUNING
+from sport_assets.cricket.stages import SIZE
 
 FLAGS = (*OF_BASE, *PARTS)
 """Parts of the network, of which the stages say which the final model has."""

@@ -47,6 +47,17 @@ class StagePreset(BaseModel):
     seeds: tuple[int, ...] = Field(min_length=1)
 
 
+SIZE = ("hidden_dim", "layers")
+"""Options that say the size of a stage's models, where it does not take the tuned one."""
+
+
+class SizedPreset(StagePreset):
+    """Of small models, so that many can be trained."""
+
+    hidden_dim: int = Field(ge=1)
+    layers: int = Field(ge=1)
+
+
 Preset = TypeVar("Preset", bound=StagePreset)
 
 
@@ -78,6 +89,11 @@ def schedule(options: Mapping[str, Any]) -> dict[str, Any]:
     if epochs is not None:
         found |= {"training.max_epochs": epochs, "training.warmup_epochs": min(1.0, WARMUP_SHARE * epochs)}
     return found
+
+
+def size(study: Study) -> dict[str, Any]:
+    """SIZE of a stage's options, as settings."""
+    return {f"model.{name}": study.options[name] for name in SIZE}
 
 
 def seeds(study: Study, own: Sequence[int]) -> list[int]:
