@@ -90,12 +90,12 @@ class InPlay:
         self.counts.now["target"] = targets.astype(np.int64)
         self.course = Course(self.counts, lineup.attack, lineup.first_phase, targets)
         self.memories = [BallMemory(each, size, batters, bowlers) for each in model.network.network.networks]
-        self.next: _Next | None = None
+        self.waiting: _Next | None = None
         """The ball that was forecast and is not bowled yet."""
 
     def log_probabilities(self) -> torch.Tensor:
         """Of the outcomes of the next ball [S, 7]. Who plays it must have been told (``Course.face``)."""
-        self.next = ball = self._next()
+        self.waiting = ball = self._next()
         before = ball.before
         rates = self.scene.history.of(before["over"], before["wickets"], ball.persons.numpy())
         features = torch.from_numpy(table(_container(before), history=rates))
@@ -104,8 +104,8 @@ class InPlay:
 
     def add(self, kind: Mapping[str, np.ndarray]) -> None:
         """Count the next ball, whose kind is told (``extras.COLUMNS``), and remember it."""
-        ball = self.next or self._next()
-        self.next = None
+        ball = self.waiting or self._next()
+        self.waiting = None
         after = self.counts.advance(kind)
         brought = torch.from_numpy(results(_container({**ball.before, **after})))
         for memory in self.memories:
@@ -121,7 +121,7 @@ class InPlay:
 
     def take(self, chosen: np.ndarray) -> None:
         """Go on with some courses alone [S']; one may be taken many times."""
-        self.next = None
+        self.waiting = None
         self.course.take(chosen)
         self.memories = [each.taken(torch.from_numpy(chosen)) for each in self.memories]
 
