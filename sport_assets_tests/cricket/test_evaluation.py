@@ -22,6 +22,7 @@ from sport_assets.cricket.card import card
 from sport_assets.cricket.evaluation import beats_baselines, calibrated, evaluate
 from sport_assets.cricket.labels import LABEL_RULES, OUTCOMES
 from sport_assets.cricket.phases import PHASES
+from sport_assets.cricket.player_history import read_past
 from sport_assets.cricket.report import GROUP, MODEL, UNCALIBRATED, Judged
 from sport_assets.lineage.checks import CheckResult
 from sport_assets.lineage.row_index import RowIndex
@@ -62,6 +63,16 @@ def run(files: Files, out: Path) -> Evaluated:
 def evaluated(tmp_path_factory: pytest.TempPathFactory) -> Evaluated:
     root = tmp_path_factory.mktemp("cricket")
     return run(trained.files(root), root / "evaluation")
+
+
+def test_balls_of_some_matches_are_those_of_all_to_the_bit(evaluated: Evaluated) -> None:
+    """Rates come from the same past, whichever balls are asked about."""
+    files = evaluated.files
+    for past in (read_past(files.player_history), None):
+        every = Balls.load(files.samples, past).select(files.split.valid, "the validation side")
+        alone = Balls.load(files.samples, past, files.split.valid)
+        np.testing.assert_array_equal(alone.features, every.features)
+        np.testing.assert_array_equal(alone.innings.match_of_balls, every.innings.match_of_balls)
 
 
 def test_forecasts_are_those_of_the_network_ball_by_ball(evaluated: Evaluated) -> None:
