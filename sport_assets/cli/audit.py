@@ -32,6 +32,7 @@ app = typer.Typer()
 MODEL_HELP = "A file (also a copy), a folder of the store, a digest, line/asset:partition, or a record id."
 _STYLES = {"error": "red", "warning": "yellow", "note": "dim"}
 _PARTITIONS = 6
+_RAW_FILES = 24
 
 
 @app.command()
@@ -142,11 +143,15 @@ def _verdicts(checks: list[dict[str, Any]]) -> str:
 
 
 def _raw_files(files: list[dict[str, Any]]) -> Table:
+    """One line for each, and where they are many for the first ones alone."""
     table = Table("raw file", title=f"{len(files)} raw files", title_justify="left")
     table.add_column("bytes", justify="right")
     table.add_column("SHA-256", no_wrap=True)
-    for file in files:
+    shown = files if len(files) <= _RAW_FILES else files[: _RAW_FILES - 1]
+    for file in shown:
         table.add_row(file["path"], f"{file['size']:,}", file["sha256"])
+    if more := files[len(shown) :]:
+        table.add_row(f"{len(more)} more", f"{sum(file['size'] for file in more):,}", "(--json and --html have each)")
     return table
 
 

@@ -71,8 +71,9 @@ def export_onnx(
     try:
         with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            # it notes at every export that torchvision's operators are not there
-            logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
+            # they note at every export that torchvision's operators are not there, and what is left unfolded
+            for noisy in ("torch.onnx._internal.exporter._registration", "onnxscript.optimizer._constant_folding"):
+                logging.getLogger(noisy).setLevel(logging.ERROR)
             draft = Path(folder) / "model.onnx"
             program = torch.onnx.export(
                 module,
