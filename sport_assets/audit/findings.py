@@ -117,7 +117,7 @@ def _check_remedy(check: RecordedCheck) -> str:
 
 
 def _summary(check: RecordedCheck) -> str:
-    counted = f": {check.failed:,} of {check.checked:,}" if check.checked else ""
+    counted = f": {check.failed:,} of {check.checked:,}" if check.failed else ""
     rules = f" ({', '.join(f'{rule} {count:,}' for rule, count in sorted(check.rules.items()))})" if check.rules else ""
     return f"check {check.name} {'failed' if check.blocking else 'warns'}{counted}{rules}"
 

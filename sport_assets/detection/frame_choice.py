@@ -78,6 +78,7 @@ def frame_checks(choice: Choice, written: int) -> tuple[CheckResult, ...]:
     """The results of CHECKS, in their order. ``written``: how many of the chosen frames could be decoded."""
     chosen = len(choice.frames)
     lost = chosen - written
+    too_few, too_many = max(AIM[0] - written, 0), max(written - AIM[1], 0)
     return (
         _result("frames_extracted", written > 0, checked=chosen),
         _result(
@@ -89,8 +90,10 @@ def frame_checks(choice: Choice, written: int) -> tuple[CheckResult, ...]:
         ),
         _result(
             "frames_as_aimed",
-            AIM[0] <= written <= AIM[1],
-            checked=written,
+            not too_few and not too_many,
+            checked=max(AIM[0], written),
+            failed=too_few or too_many,
+            rules={name: count for name, count in (("too_few", too_few), ("too_many", too_many)) if count},
             metadata={"aim_from": AIM[0], "aim_to": AIM[1], "wanted_before_cap": choice.wanted},
         ),
     )

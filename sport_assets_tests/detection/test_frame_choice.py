@@ -53,12 +53,18 @@ def test_cap_of_one_takes_one() -> None:
     assert choose_frames(TIMES, [], FrameSettings(mode="every", max_frames=1)).frames == (0,)
 
 
-@pytest.mark.parametrize(("written", "aimed"), [(AIM[0] - 1, False), (AIM[0], True), (AIM[1], True)])
-def test_number_of_frames_stands_against_the_aim(written: int, aimed: bool) -> None:
-    choice = choose_frames(np.arange(1000, dtype=np.float64), [], FrameSettings(mode="every", every=1))
+@pytest.mark.parametrize(
+    ("written", "missed"),
+    [(25, {"too_few": AIM[0] - 25}), (AIM[0] - 1, {"too_few": 1}), (AIM[0], {}), (AIM[1], {}),
+     (AIM[1] + 7, {"too_many": 7})],
+)  # fmt: skip
+def test_number_of_frames_stands_against_the_aim(written: int, missed: dict[str, int]) -> None:
+    choice = choose_frames(np.arange(1100.0), [], FrameSettings(mode="every", every=1, max_frames=1100))
     checks = {check.name: check for check in frame_checks(choice, written)}
-    assert checks["frames_as_aimed"].passed == aimed and not checks["frames_as_aimed"].blocking
-    assert checks["no_unreadable_frames"].failed == 1000 - written
+    aimed = checks["frames_as_aimed"]
+    assert aimed.passed == (not missed) and not aimed.blocking
+    assert (aimed.rules, aimed.failed) == (missed, sum(missed.values()))
+    assert checks["no_unreadable_frames"].failed == 1100 - written
 
 
 @pytest.mark.parametrize(
