@@ -57,6 +57,11 @@ class Balls:
         return np.asarray(self.innings.balls["outcome"] != NO_OUTCOME)
 
     @property
+    def scored_features(self) -> np.ndarray:
+        """Features of the scored balls; no copy where these are all, for it would be some hundred megabytes."""
+        return self.features if self.scored.all() else self.features[self.scored]
+
+    @property
     def outcome(self) -> np.ndarray:
         """Outcomes of the scored balls."""
         return np.asarray(self.innings.balls["outcome"][self.scored])

@@ -44,14 +44,18 @@ def write_baselines(
     how many boosted trees there are. ``trees=False`` leaves these out: they take minutes.
     """
     made = Split.load(split / SPLIT_FILE)
-    every = Balls.load(samples, read_past(player_history))
-    train = every.select(made.train, "the training side")
-    held_out = {side: every.select(made.side(side), f"the side {side}") for side in SIDES}
+    past = read_past(player_history)
+
+    def balls_of(side: str) -> Balls:
+        """One side alone: features of all balls at once, and those of each side beside them, are twice as large."""
+        return Balls.load(samples, past, made.side(side)).select(made.side(side), f"the {side} side")
+
+    train, held_out = balls_of("train"), {side: balls_of(side) for side in SIDES}
     fitted = fit(train)
     if trees:
         valid = held_out["valid"]
         fitted[TREES] = baselines.boosted_trees(
-            train.features[train.scored], train.outcome, valid.features[valid.scored], valid.outcome
+            train.scored_features, train.outcome, valid.scored_features, valid.outcome
         )
     tables = []
     for side, balls in held_out.items():
@@ -73,7 +77,7 @@ def write_baselines(
 def fit(train: Balls) -> dict[str, Forecast]:
     """By name the baselines that need nothing but balls to learn from: frequencies, and regression."""
     fitted = {name: baselines.frequencies(train.innings, train.scored, name) for name in LEVELS}
-    return {**fitted, REGRESSION: baselines.logistic_regression(train.features[train.scored], train.outcome)}
+    return {**fitted, REGRESSION: baselines.logistic_regression(train.scored_features, train.outcome)}
 
 
 def keys(balls: Balls) -> pl.DataFrame:
