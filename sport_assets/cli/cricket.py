@@ -165,6 +165,9 @@ def simulate_cricket(
         file = _one_of(match, state)
         if state is not None and at is not None:
             raise ValueError("--at cuts a match off; a state is simulated from its end: give --match FILE --at")
+        for written in (output, plot):
+            if written is not None and written.is_dir():
+                raise ValueError(f"{written} is a folder: give the name of a file to write")
         if plot is not None:
             check_format(plot)
         path = find_model(Home.from_environment(), model)
@@ -181,6 +184,8 @@ def simulate_cricket(
                 innings_only=innings_only,
             )
         content = result.content()
+        for note in content["notes"]:
+            err.print(plain(f"note: {note}"), highlight=False, soft_wrap=True)
         if output is not None:
             write_durably(output, (json.dumps(content, sort_keys=True, indent=1) + "\n").encode())
         if plot is not None:

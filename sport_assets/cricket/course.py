@@ -24,6 +24,11 @@ from sport_assets.cricket.phases import BALLS_PER_OVER, FULL_OVERS, phase
 
 ALL_OUT = 10
 PENALTY_RUNS = 5
+_OF_EACH = (
+    "over", "ball_in_over", "striker", "non_striker", "bowler", "undrawn", "next_in", "bowled", "targets", "deserted",
+    "finished",
+)  # fmt: skip
+"""What a course holds of each innings."""
 
 
 @dataclass(frozen=True)
@@ -70,20 +75,41 @@ class Course:
         self.over, self.ball_in_over = np.zeros(size, np.int64), np.zeros(size, np.int64)
         self.striker, self.non_striker = np.zeros(size, np.int64), np.ones(size, np.int64)
         self.bowler = np.full(size, -1)
+        """Who bowls, or bowled the over before where the next one's bowler is still to be drawn; -1: nobody yet."""
+        self.undrawn = np.ones(size, bool)
+        """Whether an over begins whose bowler is not known."""
         self.next_in = np.full(size, 2)
         self.bowled = np.zeros((size, bowlers), np.int64)
         """Overs that each has begun."""
         self.targets = targets
         """Runs to win [S]; 0 in a first innings."""
+        self.deserted = np.zeros(size, bool)
+        """Whether a batter is out in whose place nobody can come."""
         self.finished = np.zeros(size, bool)
 
-    def place(self, over: int, ball_in_over: int, striker: int, non_striker: int, bowler: int, arrived: int) -> None:
-        """Say of all innings where and who, as it was played; arrived: batters who have come in, these two included."""
-        if bowler >= 0 and (ball_in_over == 0 or self.bowler[0] != bowler):
-            self.bowled[:, bowler] += 1
-        for name, value in (("over", over), ("ball_in_over", ball_in_over), ("striker", striker)):
-            getattr(self, name)[:] = value
-        self.non_striker[:], self.bowler[:], self.next_in[:] = non_striker, bowler, arrived
+    def place(
+        self,
+        over: int,
+        ball_in_over: int,
+        persons: tuple[int, int, int | None],
+        arrived: int,
+        *,
+        deserted: bool = False,
+    ) -> None:
+        """Say of all innings where and who, as it was played.
+
+        persons: striker, the batter at the other end, and the bowler, None where he of a new over is to be drawn.
+        arrived: batters who have come in, these two included.
+        """
+        striker, non_striker, bowler = persons
+        self.undrawn[:] = bowler is None
+        if bowler is not None:
+            if ball_in_over == 0 or self.bowler[0] != bowler:
+                self.bowled[:, bowler] += 1
+            self.bowler[:] = bowler
+        self.over[:], self.ball_in_over[:] = over, ball_in_over
+        self.striker[:], self.non_striker[:], self.next_in[:] = striker, non_striker, arrived
+        self.deserted[:] = deserted
         self._end()
 
     def face(self) -> None:
@@ -98,7 +124,7 @@ class Course:
         out = kind["wickets_fallen"] > 0
         away = kind["non_striker_out"] > 0
         newcomer = np.minimum(self.next_in, self.counts.batters - 1)
-        nobody = out & (self.next_in >= self.counts.batters)
+        self.deserted = self.deserted | (out & (self.next_in >= self.counts.batters))
         self.striker = np.where(out & ~away, newcomer, self.striker)
         self.non_striker = np.where(out & away, newcomer, self.non_striker)
         self.next_in = self.next_in + out
@@ -110,25 +136,26 @@ class Course:
         )
         self.over = self.over + over_done
         self.ball_in_over = np.where(over_done, 0, self.ball_in_over + 1)
+        self.undrawn = self.undrawn | over_done
         self._end()
-        self.finished |= nobody
         if uniform is not None:
-            self.next_bowler(over_done, uniform)
+            self.next_bowler(uniform)
 
-    def next_bowler(self, wanted: np.ndarray, uniform: np.ndarray) -> None:
-        """Draw the bowler of the over that begins in the innings that are wanted (mask [S])."""
+    def next_bowler(self, uniform: np.ndarray) -> None:
+        """Draw the bowler, by numbers in [0, 1) [S], where an over begins and he is not known."""
+        wanted = self.undrawn
         if not wanted.any():
             return
         over = np.minimum(self.over, FULL_OVERS - 1)
         drawn = self.attack.draw(self.phase_of[over], self.bowler, self.bowled, uniform)
         self.bowler = np.where(wanted, drawn, self.bowler)
         self.bowled[np.flatnonzero(wanted), drawn[wanted]] += 1
+        self.undrawn = np.zeros_like(wanted)
 
     def take(self, chosen: np.ndarray) -> None:
         """Go on with some innings alone, in the order of their numbers [S'], and so do their counts."""
-        for name in ("over", "ball_in_over", "striker", "non_striker", "bowler", "next_in", "bowled", "targets"):
+        for name in _OF_EACH:
             setattr(self, name, getattr(self, name)[chosen])
-        self.finished = self.finished[chosen]
         self.counts.take(chosen)
 
     def _end(self) -> None:
@@ -137,6 +164,7 @@ class Course:
             (now["legal_balls"] >= self.counts.overs_limit * BALLS_PER_OVER)
             | (now["wickets"] >= ALL_OUT)
             | ((self.targets > 0) & (now["runs"] >= self.targets))
+            | self.deserted
         )
 
 

@@ -14,6 +14,7 @@ import polars as pl
 
 from sport_assets.cricket.labels import NOT_OUT_KINDS
 from sport_assets.cricket.phases import BALLS_PER_OVER, FULL_OVERS
+from sport_assets.cricket.years import FIRST_YEAR, LAST_YEAR
 from sport_assets.lineage.checks import SAMPLE_ROWS
 from sport_assets.lineage.quarantine import FAILURE_SCHEMA
 
@@ -26,7 +27,10 @@ RULES: dict[str, str] = {
     "too_many_wickets": f"more than {MOST_WICKETS} out in an innings",
     "team_not_playing": "a team bats that is none of the two",
     "same_team_twice": "the two teams are the same",
-    "impossible_date": "a date that is not written YYYY-MM-DD, or that there is not",
+    "third_innings": "an innings after the second that is no super over",
+    "team_bats_twice": "the team that bats first bats second as well",
+    "impossible_date": "a date that is not written YYYY-MM-DD, that there is not, or in no year from "
+    f"{FIRST_YEAR} to {LAST_YEAR}",
 }
 FINDINGS: dict[str, str] = {
     "bowler_bats": "the bowler is one of the two who bat: the file has one id for two people of one name",
@@ -74,8 +78,18 @@ def broken(deliveries: pl.DataFrame, matches: pl.DataFrame) -> tuple[pl.DataFram
             "team_not_playing",
             "batting_team",
         ),
+        _failures(rows, (pl.col("innings") > 2) & ~pl.col("super_over"), "third_innings", "innings"),
+        _failures(
+            rows,
+            (pl.col("innings") == 2)
+            & ~pl.col("super_over")
+            & (pl.col("batting_team") == pl.col("batting_team").first().over("match_id")),
+            "team_bats_twice",
+            "batting_team",
+        ),
     ]
-    no_date = pl.col("date").str.to_date("%Y-%m-%d", strict=False).is_null()
+    date = pl.col("date").str.to_date("%Y-%m-%d", strict=False)
+    no_date = ~date.dt.year().is_between(FIRST_YEAR, LAST_YEAR).fill_null(False)
     of_matches = [
         _failures(matches, pl.col("team_a") == pl.col("team_b"), "same_team_twice", "team_b"),
         _failures(matches, no_date, "impossible_date", "date"),

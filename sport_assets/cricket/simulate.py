@@ -5,7 +5,7 @@ chances of winning. Must not come here: one innings (``simulation``), reading a 
 (``worm``).
 
 A what-if is paired: the same random numbers with the other player, so that the difference is told far more exactly than
-either side. A revised target (rain) is not modelled.
+either side. That a target is revised (rain) while the match is played on is not modelled.
 """
 
 from __future__ import annotations
@@ -109,6 +109,7 @@ class Result:
             "at": str(situation.at),
             "simulations": len(self.courses.innings[0].runs),
             "seed": self.seed,
+            "notes": list(situation.notes),
             **_told(self.courses),
         }
         if self.other is not None:

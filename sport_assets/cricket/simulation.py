@@ -157,9 +157,11 @@ def taken_up(model: Model, scene: Scene, situation: Situation, persons: tuple[st
     play = InPlay(model, scene, np.array([situation.target]))
     _replay(play.course, situation, lineup, play.add)
     striker, other = (lineup.batters.index(each) for each in persons[:2])
-    bowler = -1 if persons[2] is None else lineup.bowlers.index(persons[2])
+    bowler = None if persons[2] is None else lineup.bowlers.index(persons[2])
     at = situation.at
-    play.course.place(at.over, at.ball_in_over, striker, other, bowler, lineup.next_in)
+    # where the file says who plays on, somebody has come back
+    deserted = situation.next_persons is None and bool(play.course.deserted[0])
+    play.course.place(at.over, at.ball_in_over, (striker, other, bowler), lineup.next_in, deserted=deserted)
     return play
 
 
@@ -172,7 +174,7 @@ def _replay(course: Course, situation: Situation, lineup: Lineup, count: Callabl
         striker, other = (batters[players[balls[end][ball]]] for end in ("striker", "non_striker"))
         bowler = bowlers[players[balls["bowler"][ball]]]
         arrived = max(arrived, striker + 1, other + 1)
-        course.place(int(balls["over"][ball]), int(balls["ball_in_over"][ball]), striker, other, bowler, arrived)
+        course.place(int(balls["over"][ball]), int(balls["ball_in_over"][ball]), (striker, other, bowler), arrived)
         course.face()
         kind = {name: values[ball : ball + 1] for name, values in situation.kinds.items()}
         count(kind)
@@ -186,7 +188,7 @@ def play_out(play: InPlay, draw: Draw, worm: np.ndarray) -> Played:
     ends = {name: play.counts.now[name].copy() for name in ("runs", "wickets", "legal_balls")}
     worms = np.tile(worm, (size, 1))
     number = 0
-    course.next_bowler((course.bowler < 0) & ~course.finished, draw(number)[:, 2])
+    course.next_bowler(draw(number)[:, 2])
     while not course.finished.all():
         live = ~course.finished
         if live.mean() < STILL_PLAYED:

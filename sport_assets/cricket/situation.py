@@ -16,6 +16,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from sport_assets.cricket.kinds_of_deliveries import kinds_of
 from sport_assets.cricket.labels import NOT_OUT_KINDS, outcome
 from sport_assets.cricket.phases import BALLS_PER_OVER, FULL_OVERS, PLAYERS
 from sport_assets.cricket.state_format import fault_of
+from sport_assets.cricket.years import FIRST_YEAR
 
 NEXT = ("batter", "non_striker", "bowler")
 _PERSON = re.compile(r"[0-9a-f]{8}")
@@ -88,6 +90,8 @@ class Situation:
     """Ids of who is out in this innings."""
     names: Mapping[str, str]
     """Names by id."""
+    notes: tuple[str, ...] = ()
+    """What whoever reads the answer must know of how the file was taken."""
 
 
 def read_situation(path: Path, at: At | None, label_rule: str = "batter") -> Situation:
@@ -106,9 +110,9 @@ def read_situation(path: Path, at: At | None, label_rule: str = "batter") -> Sit
         team: names + [f"unlisted {number}" for number in range(len(names), PLAYERS)] for team, names in listed.items()
     }
     dated = bool(content["info"].get("dates"))
-    content["info"]["dates"] = content["info"].get("dates") or ["2000-01-01"]
+    content["info"]["dates"] = content["info"].get("dates") or [f"{FIRST_YEAR}-01-01"]
     try:
-        cut, place, persons = _cut(content, at)
+        cut, place, persons = _cut(content, at, listed)
         read = read_match(path.stem, json.dumps(cut).encode())
     except SituationError as error:
         raise SituationError(f"{path}: {error}") from error
@@ -124,8 +128,8 @@ def read_situation(path: Path, at: At | None, label_rule: str = "batter") -> Sit
     balls = {name: values[own] for name, values in every.balls.items()}
     rows = rows.filter(pl.col("innings") == place.innings)
     last = {name: int(values[-1]) for name, values in balls.items()}
-    info = cut["info"]
-    people = info["registry"]["people"]
+    people = cut["info"]["registry"]["people"]
+    target, overs_limit, notes = _target_and_overs(content, place, last["target"], last["overs_limit"])
     return Situation(
         match_id=path.stem,
         day=last["day"] if dated else None,
@@ -133,9 +137,9 @@ def read_situation(path: Path, at: At | None, label_rule: str = "batter") -> Sit
         at=place,
         batting=every.teams[last["batting_team"]],
         bowling=every.teams[last["bowling_team"]],
-        overs_limit=last["overs_limit"],
+        overs_limit=overs_limit,
         phase=last["phase"],
-        target=last["target"],
+        target=target,
         played=Innings(
             every.table, {name: values[:-1] for name, values in balls.items()}, every.players, every.teams, every.venues
         ),
@@ -147,7 +151,36 @@ def read_situation(path: Path, at: At | None, label_rule: str = "batter") -> Sit
         },
         out=frozenset(people[name] for name in _out(cut["innings"][-1])),
         names={each: name for name, each in people.items()},
+        notes=notes,
     )
+
+
+def _target_and_overs(
+    content: Mapping[str, Any], at: At, target: int, overs_limit: int
+) -> tuple[int, int, tuple[str, ...]]:
+    """(runs to win, overs, notes) of the innings at a place, from what follows from the first innings.
+
+    What the file says of the target is taken where the file ends there: it was set by then. Before, it may have been
+    set later, so it is not looked at, and the answer says so.
+    """
+    played = content["innings"]
+    if at.innings == 1:
+        return target, overs_limit, ()
+    told = played[1].get("target") or {}
+    runs, overs = told.get("runs", target), told.get("overs", overs_limit)
+    if (runs, overs) == (target, overs_limit):
+        if overs_limit < min(content["info"]["overs"], FULL_OVERS):
+            return target, overs_limit, (f"the chase has {overs_limit} overs, as the first innings had",)
+        return target, overs_limit, ()
+    set_by_the_file = f"{runs} in {overs:g} overs"
+    if at != _after_last(played):
+        return target, overs_limit, (
+            f"played with a target of {target} in {overs_limit} overs, as the first innings has it; that of the file, "
+            f"{set_by_the_file}, may have been set later",
+        )  # fmt: skip
+    whole = min(ceil(overs), FULL_OVERS)
+    notes = () if whole == overs else (f"whole overs alone are played: {whole} for {overs:g}",)
+    return runs, whole, notes
 
 
 def _filled(content: dict[str, Any]) -> dict[str, Any]:
@@ -190,7 +223,9 @@ def _seen(cut: Mapping[str, Any], team: str, *, told: bool) -> set[str]:
 
 def _out(innings: Mapping[str, Any]) -> set[str]:
     """Names of who is out, retired ones not among them."""
-    wickets = [each for over in innings["overs"] for ball in over["deliveries"] for each in ball.get("wickets", ())]
+    wickets = [
+        each for over in innings.get("overs", ()) for ball in over["deliveries"] for each in ball.get("wickets", ())
+    ]
     return {each["player_out"] for each in wickets if each["kind"] not in NOT_OUT_KINDS}
 
 
@@ -199,15 +234,17 @@ def _made_up(name: str) -> str:
     return hashlib.sha256(name.encode()).hexdigest()[:8]
 
 
-def _cut(content: dict[str, Any], at: At | None) -> tuple[dict[str, Any], At, tuple[str, str, str] | None]:
+def _cut(
+    content: dict[str, Any], at: At | None, listed: Mapping[str, list[str]]
+) -> tuple[dict[str, Any], At, tuple[str, str, str] | None]:
     """The match up to a ball and, in that ball's place, one that brings nothing; its place; and who plays it.
 
-    With that ball, whatever is known before it follows as it does for all balls.
+    With that ball, whatever is known before it follows as it does for all balls. listed: names by team.
     """
     played = content["innings"]
     teams = content["info"]["teams"]
     if not played:
-        played.append({"team": content.get("batting", teams[0]), "overs": []})
+        played.append({"team": content.get("batting") or _bats_first(content["info"]), "overs": []})
     if at is None:
         at = _after_last(played)
     if at.innings == len(played) + 1 == 2:
@@ -222,9 +259,14 @@ def _cut(content: dict[str, Any], at: At | None) -> tuple[dict[str, Any], At, tu
     nothing: dict[str, Any] = {"over": at.over, "deliveries": []}
     now = next((over for over in overs if over["over"] == at.over), nothing)
     if len(kept) != at.over or at.ball_in_over > len(now["deliveries"]):
+        balls = len(now["deliveries"])
+        where = f"over {at.over} has {balls} deliveries, from 0 on; " if balls else ""
         last = _after_last(played[: at.innings])
-        raise SituationError(f"at {at}: no such ball; innings {at.innings} goes up to {last}")
-    told = now["deliveries"][at.ball_in_over] if at.ball_in_over < len(now["deliveries"]) else content.get("next")
+        raise SituationError(f"at {at}: no such ball; {where}innings {at.innings} goes up to {last}")
+    told = now["deliveries"][at.ball_in_over] if at.ball_in_over < len(now["deliveries"]) else None
+    if told is None and content.get("next"):
+        told = content["next"]
+        _check_next(content, at, listed)
     people = content["info"]["registry"]["people"]
     names = _anybody(content) if told is None else [told[name] for name in NEXT]
     ball = {**dict(zip(NEXT, names, strict=True)), "runs": {"batter": 0, "extras": 0, "total": 0}}
@@ -236,6 +278,46 @@ def _cut(content: dict[str, Any], at: At | None) -> tuple[dict[str, Any], At, tu
     cut = {**content, "innings": [*played[: at.innings - 1], {**innings, "overs": kept}]}
     striker, other, bowler = (people[name] for name in names)
     return cut, at, None if told is None else (striker, other, bowler)
+
+
+def _bats_first(info: Mapping[str, Any]) -> str:
+    """As the toss has it."""
+    one, other = info["teams"]
+    toss = info["toss"]
+    loser = other if toss["winner"] == one else one
+    return str(toss["winner"] if toss["decision"] == "bat" else loser)
+
+
+def _check_next(content: Mapping[str, Any], at: At, listed: Mapping[str, list[str]]) -> None:
+    """Raise SituationError where who is said to play the next ball cannot."""
+    persons, people = content["next"], content["info"]["registry"]["people"]
+    innings = content["innings"][at.innings - 1]
+    batting, bowling = innings["team"], next(team for team in listed if team != innings["team"])
+    own = {
+        team: {people[name] for name in (*names, *_seen(content, team, told=True))} for team, names in listed.items()
+    }
+    for role, team, other in (
+        ("batter", batting, bowling),
+        ("non_striker", batting, bowling),
+        ("bowler", bowling, batting),
+    ):
+        name = persons[role]
+        key = f"next.{role} {name}"
+        if people[name] in own[other] - own[team]:
+            raise SituationError(f"{key}: plays for {other}, not for {team}")
+        if len(listed[team]) >= PLAYERS and people[name] not in own[team]:
+            raise SituationError(f"{key}: {team} has no such player; the file lists {', '.join(sorted(listed[team]))}")
+        if role != "bowler" and name in _out(innings):
+            raise SituationError(f"{key}: he is out already")
+    if len({people[persons[role]] for role in NEXT}) < len(NEXT):
+        raise SituationError("next: batter, non_striker and bowler must be three people")
+    over_before = [
+        ball for over in innings.get("overs", ()) if over["over"] == at.over - 1 for ball in over["deliveries"]
+    ]
+    if at.ball_in_over == 0 and any(people[ball["bowler"]] == people[persons["bowler"]] for ball in over_before):
+        raise SituationError(
+            f"next.bowler {persons['bowler']}: he bowled the over before, and nobody bowls two in a row"
+        )
 
 
 def _anybody(content: Mapping[str, Any]) -> list[str]:

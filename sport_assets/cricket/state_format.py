@@ -23,6 +23,7 @@ _KINDS = {
     "int_type": "must be a whole number",
     "float_type": "must be a number",
     "bool_type": "must be true or false",
+    "greater_than": "must be more than 0",
 }
 """What is to be done, by Pydantic's type of error."""
 _AS_SHOWN = "A state is a match file in Cricsheet's format; docs/cricket-forecasts.md shows the least that it holds"
@@ -73,8 +74,8 @@ class _Powerplay(_Part):
 
 
 class _Target(_Part):
-    runs: int | None = None
-    overs: float | None = None
+    runs: Annotated[int, Field(gt=0)] | None = None
+    overs: Annotated[float, Field(gt=0)] | None = None
 
 
 class _Innings(_Part):
@@ -140,10 +141,17 @@ def fault_of(content: Any) -> str | None:
         return f"{_key(first['loc'])} {what}. {_hint(first['loc'])}"
     named = [(f"innings[{number}].team", each.team) for number, each in enumerate(state.innings)]
     named += [(f"info.players.{team}", team) for team in state.info.players]
-    named += [] if state.batting is None else [("batting", state.batting)]
+    named += [
+        (key, team) for key, team in (("batting", state.batting), ("info.toss.winner", state.info.toss.winner)) if team
+    ]
     for key, team in named:
         if team not in state.info.teams:
             return f"{key} names {team}, which is none of the two teams: write {' or '.join(state.info.teams)}"
+    own = [(number, each.team) for number, each in enumerate(state.innings) if not each.super_over]
+    if len(own) > 2:
+        return f"innings[{own[2][0]}] is a third innings: take it out, or mark a super over with super_over: true"
+    if len(own) == 2 and own[0][1] == own[1][1]:
+        return f"innings[{own[1][0]}].team is {own[1][1]}, which batted first: the other team bats second"
     for number, each in enumerate(state.innings):
         before = -1
         for place, over in enumerate(each.overs):

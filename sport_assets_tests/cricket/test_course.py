@@ -13,7 +13,7 @@ from sport_assets.cricket.innings_counts import Counts
 def course(size: int = 1, batters: int = 11, overs: int = 20, target: int = 0) -> Course:
     counts = Counts(size, batters, 6, overs_limit=overs, second=target > 0)
     made = Course(counts, Attack.of(np.ones((5, 6)), overs), 0, np.full(size, target))
-    made.next_bowler(made.bowler < 0, np.full(size, 0.1))
+    made.next_bowler(np.full(size, 0.1))
     return made
 
 
@@ -112,6 +112,30 @@ def test_an_innings_ends(kinds: list[dict[str, int]], target: int, overs: int) -
         assert not made.finished[0]
         play(made, **kind)
     assert made.finished[0]
+
+
+def test_an_innings_that_nobody_can_go_on_with_stays_over() -> None:
+    made = course(size=2, batters=3)
+    for _ in range(2):
+        assert not made.finished.any()
+        play(made, wickets_fallen=1)
+    assert made.finished.all()
+    play(made, runs_batter=1)
+    assert made.finished.all()
+    made.take(np.array([1]))
+    play(made)
+    assert made.finished.all()
+    made.place(0, 4, (0, 1, 0), 3)
+    assert not made.finished.any(), "who was told to play on has come back"
+
+
+def test_who_bowled_the_over_before_does_not_bowl_where_a_simulation_starts() -> None:
+    made = course(size=500)
+    made.place(2, 0, (0, 1, 3), 2)
+    made.place(3, 0, (0, 1, None), 2)
+    made.next_bowler(np.linspace(0, 0.999, 500))
+    assert set(made.bowler.tolist()) == {0, 1, 2, 4, 5}
+    assert (made.bowled.sum(1) == 3).all() and not made.undrawn.any()
 
 
 def test_a_phase_does_not_come_back() -> None:

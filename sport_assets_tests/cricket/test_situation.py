@@ -74,7 +74,11 @@ def test_between_overs_and_innings(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("at", "said"),
-    [("1.9.0", "goes up to 1.2.0"), ("1.1.7", "goes up to 1.2.0"), ("2.3.0", r"goes up to 2\.2\.0")],
+    [
+        ("1.9.0", "no such ball; innings 1 goes up to 1.2.0"),
+        ("1.1.7", "over 1 has 6 deliveries, from 0 on; innings 1 goes up to 1.2.0"),
+        ("2.3.0", r"goes up to 2\.2\.0"),
+    ],
 )
 def test_places_that_are_not_there(tmp_path: Path, at: str, said: str) -> None:
     [file] = write(tmp_path, {"m": match()})
@@ -135,6 +139,15 @@ def changed(place: Place, value: Any) -> Any:
         ((*BALL[:4], "deliveries"), ..., r"innings\[0\]\.overs\[0\]\.deliveries is missing: add it"),
         (("next",), "A", "next must be an object.*Name batter, non_striker and bowler there, or leave next out"),
         (("next", "bowler"), ..., "next.bowler is missing: add it"),
+        (("info", "dates"), ["9999-12-31"], "impossible_date"),
+        (("info", "toss"), {"winner": "Carlia", "decision": "bat"}, "info.toss.winner names Carlia"),
+        (("innings", 0, "target"), {"runs": 0}, r"innings\[0\].target.runs must be more than 0"),
+        (("innings",), [STATE["innings"][0]] * 2, r"innings\[1\].team is Hestria, which batted first"),
+        (
+            ("innings",),
+            [STATE["innings"][0], {"team": "Albia"}, {"team": "Hestria"}],
+            r"innings\[2\] is a third innings",
+        ),
         (("info", "players"), ["Anna"], "info.players must be an object"),
         (("info", "registry"), [], "info.registry must be an object"),
         (("info",), [], "info must be an object"),
@@ -153,6 +166,77 @@ def test_what_is_wrong_with_a_state_is_said(tmp_path: Path, place: Place, value:
     [file] = write(tmp_path, {"state": changed(place, value)})
     with pytest.raises(SituationError, match=rf"state\.json: .*{said}"):
         read_situation(file, None)
+
+
+@pytest.mark.parametrize(
+    ("persons", "said"),
+    [
+        (("Dora", "Cleo", "Beth"), "next.non_striker Cleo: plays for Albia, not for Hestria"),
+        (("Dora", "Eva", "Anna"), "next.bowler Anna: plays for Hestria, not for Albia"),
+        (("Beth", "Anna", "Cleo"), "next.batter Beth: he is out already"),
+        (("Dora", "Dora", "Cleo"), "three people"),
+        (("Dora", "Eva", "Dora"), "three people"),
+    ],
+)
+def test_who_cannot_play_the_next_ball_is_refused(tmp_path: Path, persons: tuple[str, str, str], said: str) -> None:
+    told = dict(zip(("batter", "non_striker", "bowler"), persons, strict=True))
+    [file] = write(tmp_path, {"state": changed(("next",), told)})
+    with pytest.raises(SituationError, match=said):
+        read_situation(file, None)
+
+
+def test_where_eleven_are_listed_another_name_is_a_misspelt_one(tmp_path: Path) -> None:
+    content = changed(("info", "players", "Albia"), [f"Cleo {number}" for number in range(10)] + ["Cleo"])
+    content["next"]["bowler"] = "Clea"
+    [file] = write(tmp_path, {"state": content})
+    with pytest.raises(
+        SituationError, match=r"next.bowler Clea: Albia has no such player; the file lists Cleo, Cleo 0"
+    ):
+        read_situation(file, None)
+
+
+def test_nobody_is_told_to_bowl_two_overs_in_a_row(tmp_path: Path) -> None:
+    content = changed((*BALL[:4], "deliveries"), [ball(0, batter="Anna", non_striker="Beth", bowler="Cleo")] * 6)
+    [file] = write(tmp_path, {"state": content})
+    with pytest.raises(SituationError, match=r"next\.bowler Cleo: he bowled the over before"):
+        read_situation(file, None)
+
+
+@pytest.mark.parametrize(
+    ("toss", "batting", "first"),
+    [
+        ({"winner": "Albia", "decision": "bat"}, None, "Albia"),
+        ({"winner": "Albia", "decision": "field"}, None, "Hestria"),
+        ({"winner": "Hestria", "decision": "field"}, None, "Albia"),
+        ({"winner": "Hestria", "decision": "field"}, "Hestria", "Hestria"),
+        (None, None, "Hestria"),
+    ],
+)
+def test_before_the_first_ball_the_toss_says_who_bats(
+    tmp_path: Path, toss: dict[str, str] | None, batting: str | None, first: str
+) -> None:
+    info = {"teams": ["Hestria", "Albia"], **({"toss": toss} if toss else {})}
+    [file] = write(tmp_path, {"state": {"info": info, **({"batting": batting} if batting else {})}})
+    assert read_situation(file, None).batting == first
+
+
+def test_a_target_counts_where_the_file_ends_with_it(tmp_path: Path) -> None:
+    """Before, it may have been set later: then the answer says that it was not looked at."""
+    chase = {**innings("Brennia", count=2), "target": {"runs": 60, "overs": 5.5}}
+    [file] = write(tmp_path, {"m": match(innings(count=20), chase)})
+    found = read_situation(file, None)
+    assert (str(found.at), found.target, found.overs_limit) == ("2.2.0", 60, 6)
+    assert found.notes == ("whole overs alone are played: 6 for 5.5",)
+    before = read_situation(file, At(2, 1, 3))
+    assert (before.target, before.overs_limit) == (121, 20)
+    assert "that of the file, 60 in 5.5 overs, may have been set later" in before.notes[0]
+    assert not read_situation(file, At(1, 3, 0)).notes
+
+
+def test_a_chase_that_is_short_as_the_first_innings_was_is_told_so(tmp_path: Path) -> None:
+    [file] = write(tmp_path, {"m": match(innings(count=3))})
+    found = read_situation(file, At(2, 0, 0))
+    assert found.overs_limit == 3 and found.notes == ("the chase has 3 overs, as the first innings had",)
 
 
 @pytest.mark.parametrize("dates", [[], ...])

@@ -67,6 +67,14 @@ def _many_out(content: Content) -> None:
         delivery["wickets"] = [{"kind": "bowled", "player_out": delivery["batter"]}]
 
 
+def _third_innings(content: Content) -> None:
+    content["innings"].append(copy.deepcopy(content["innings"][0]))
+
+
+def _bats_twice(content: Content) -> None:
+    content["innings"][1] = copy.deepcopy(content["innings"][0])
+
+
 def _bad_id(content: Content) -> None:
     content["info"]["registry"]["people"][_delivery(content)["batter"]] = "nobody"
 
@@ -94,6 +102,8 @@ _DAMAGE: tuple[tuple[str, Callable[[Content], None]], ...] = (
     ("batter_at_both_ends", _same_end),
     ("team_not_playing", _change("info.teams", ["Albia", "Nowhere"])),
     ("same_team_twice", _change("info.teams", ["Albia", "Albia"])),
+    ("third_innings", _third_innings),
+    ("team_bats_twice", _bats_twice),
     ("overs_out_of_order", _skipped_over),
     ("over_range", _long_innings),
     ("too_many_wickets", _many_out),
