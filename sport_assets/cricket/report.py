@@ -18,7 +18,7 @@ from sport_assets.cricket.baselines import REFERENCE
 from sport_assets.cricket.history import balls_known
 from sport_assets.cricket.labels import OUTCOMES
 from sport_assets.cricket.nodes import FEATURES, HISTORY_FEATURES
-from sport_assets.cricket.resampling import RESAMPLES, interval
+from sport_assets.cricket.resampling import RESAMPLES, interval, skill_interval
 
 VERSION = 1
 MODEL, UNCALIBRATED = "model", "uncalibrated"
@@ -62,9 +62,14 @@ def summary(test: Judged, *, power: float, prior: np.ndarray, resamples: int = R
         values = metrics.summarise(p, test.outcome, reference=reference, **own)  # type: ignore[arg-type]
         if not own:  # a baseline has no decision rule of its own
             values = {metric: value for metric, value in values.items() if not metric.endswith("_tuned")}
-        spread = interval(losses[name], test.match, resamples=resamples, seed=BOOTSTRAP_SEED)
+        drawn: dict[str, Any] = {"match": test.match, "resamples": resamples, "seed": BOOTSTRAP_SEED}
+        spreads = {
+            "log_loss": interval(losses[name], **drawn),
+            "skill_over": skill_interval(losses[name], losses[REFERENCE], **drawn),
+        }
         rows: dict[str, Any] = {metric: {"value": _number(value)} for metric, value in values.items()}
-        rows["log_loss"] |= {"low": spread.low, "high": spread.high}
+        for metric, spread in spreads.items():
+            rows[metric] |= {"low": spread.low, "high": spread.high}
         return {GROUP: rows}
 
     return {

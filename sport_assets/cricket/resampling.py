@@ -49,10 +49,18 @@ def interval(values: np.ndarray, match: np.ndarray, *, resamples: int = RESAMPLE
 
 def interval_of_sums(sums: np.ndarray, balls: np.ndarray, *, resamples: int = RESAMPLES, seed: int = 0) -> Difference:
     """The same from sums over the balls of each match [M] and how many these are [M]."""
-    rng = np.random.default_rng(seed)
-    weights = rng.multinomial(len(balls), np.full(len(balls), 1 / len(balls)), size=resamples)
-    means = (weights @ sums) / (weights @ balls)
-    return _difference(float(sums.sum() / balls.sum()), means)
+    weights = _resampled(np.random.default_rng(seed), len(balls), resamples)
+    return _difference(float(sums.sum() / balls.sum()), (weights @ sums) / (weights @ balls))
+
+
+def skill_interval(
+    losses: np.ndarray, reference: np.ndarray, match: np.ndarray, *, resamples: int = RESAMPLES, seed: int = 0
+) -> Difference:
+    """Skill of losses [N] over those of a reference on the same balls, 1 less their ratio: both in the same matches."""
+    sums, _ = match_sums(np.stack([losses, reference]).astype(np.float64), match)
+    of_resamples = _resampled(np.random.default_rng(seed), sums.shape[1], resamples) @ sums.T
+    own, other = sums.sum(1)
+    return _difference(float(1 - own / other), 1 - of_resamples[:, 0] / of_resamples[:, 1])
 
 
 def two_way(
@@ -72,7 +80,7 @@ def two_way(
     (ones, balls), (others, _) = match_sums(one, match), match_sums(other, match)
     value = float(ones.sum() / balls.sum() / len(ones) - others.sum() / balls.sum() / len(others))
     rng = np.random.default_rng(seed)
-    weights = rng.multinomial(len(balls), np.full(len(balls), 1 / len(balls)), size=resamples)
+    weights = _resampled(rng, len(balls), resamples)
     mean = ones.mean(0) - others.mean(0)
     of_matches = float(((weights @ mean) / (weights @ balls)).var())
     parts = [(of_matches, float(max(len(balls) - 1, 1)))]
@@ -98,6 +106,11 @@ def holm(p_values: Mapping[str, float]) -> dict[str, float]:
         largest = max(largest, min(1.0, p_values[name] * (len(names) - number)))
         found[name] = largest
     return {name: found[name] for name in p_values}
+
+
+def _resampled(rng: np.random.Generator, matches: int, resamples: int) -> np.ndarray:
+    """How often each match is drawn [resamples, M]."""
+    return rng.multinomial(matches, np.full(matches, 1 / matches), size=resamples)
 
 
 def _difference(value: float, means: Sequence[float] | np.ndarray) -> Difference:

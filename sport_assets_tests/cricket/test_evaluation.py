@@ -108,6 +108,7 @@ def test_the_report_is_of_the_test_side_with_every_baseline(evaluated: Evaluated
     assert own["skill_over"]["value"] == pytest.approx(
         1 - own["log_loss"]["value"] / found["baselines"][REFERENCE][GROUP]["log_loss"]["value"]
     )
+    assert own["skill_over"]["low"] < own["skill_over"]["value"] < own["skill_over"]["high"]
     for name, gap in found["difference_of_log_loss"].items():
         rival = found["baselines"][name][GROUP]["log_loss"]["value"]
         assert gap["value"] == pytest.approx(own["log_loss"]["value"] - rival, abs=1e-9)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sport_assets.cricket.resampling import holm, interval, match_sums, two_way
+from sport_assets.cricket.resampling import holm, interval, match_sums, skill_interval, two_way
 
 MATCHES, BALLS, SEEDS = 120, 30, 5
 
@@ -74,6 +74,21 @@ def test_values_and_sums() -> None:
     assert (found.value, found.p_value, found.resolved) == (0.0, 1.0, False)
     with pytest.raises(ValueError, match="needs at least two"):
         two_way(same[:1], same, match)
+
+
+def test_skill_is_one_less_the_ratio_of_losses_in_the_same_matches() -> None:
+    rng = np.random.default_rng(3)
+    match = np.repeat(np.arange(30), rng.integers(5, 60, 30))
+    reference = rng.gamma(2.0, 0.7, len(match)) * (1 + match / 30)
+    own = reference * 0.9 + rng.normal(0, 0.02, len(match))
+    found = skill_interval(own, reference, match, resamples=400, seed=8)
+    assert found.value == pytest.approx(1 - own.mean() / reference.mean())
+    drawn = np.random.default_rng(8).multinomial(30, np.full(30, 1 / 30), size=400)
+    told = [1 - (own * times[match]).sum() / (reference * times[match]).sum() for times in drawn]
+    assert (found.low, found.high) == pytest.approx(tuple(np.quantile(told, [0.025, 0.975])))
+    assert found.high - found.low < 0.1 * (interval(own, match).high - interval(own, match).low), "they are paired"
+    exact = skill_interval(reference, reference, match)
+    assert (exact.value, exact.low, exact.high) == (0, 0, 0)
 
 
 def test_holm_against_the_definition() -> None:
