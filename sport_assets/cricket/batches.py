@@ -74,13 +74,13 @@ class InningsSource:
     """
 
     def __init__(self, innings: Innings, features: np.ndarray, table: EntityTable) -> None:
-        self.innings = innings
+        # the innings themselves are not kept: beside what the network reads they are as large as half of it again
         self.starts = innings.table["start"].to_numpy()
         self.lengths = innings.table["length"].to_numpy()
         balls = innings.balls
         place = [balls["over"], balls["phase"], balls["second_innings"] + 1]
         self.columns: dict[str, np.ndarray] = {
-            "features": features.astype(np.float32),
+            "features": features.astype(np.float32, copy=False),
             "ball": results(innings),
             "ids": table.rows(innings),
             "persons": np.column_stack([balls[name] for name in PERSONS]).astype(np.int64),

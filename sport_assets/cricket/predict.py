@@ -164,7 +164,7 @@ def with_input(past: Situations, innings: Innings) -> tuple[Situations, list[str
 def forecast(session: Any, source: InningsSource) -> np.ndarray:
     """Log-probabilities of every ball [N, 7], in order. Innings of like length share a batch."""
     wanted = {entry.name for entry in session.get_inputs()}
-    found = np.zeros((len(source.innings), len(OUTCOMES)), dtype=np.float32)
+    found = np.zeros((len(source.columns["outcome"]), len(OUTCOMES)), dtype=np.float32)
     order = np.argsort(source.lengths, kind="stable")
     for first in range(0, len(order), BATCH_INNINGS):
         chosen = order[first : first + BATCH_INNINGS]
