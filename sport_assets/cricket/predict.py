@@ -7,7 +7,6 @@ imported here, nor anything that loads torch.
 
 from __future__ import annotations
 
-import logging
 from collections import defaultdict
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -34,8 +33,6 @@ KNOWN_SHARE = 0.5
 _SAME_BALL = ("day", "second_innings", "over", "outcome", "striker", "non_striker", "bowler")
 """What a ball is known again by; names of grounds and teams are not among it, for files respell them."""
 _CONFLICT = "conflicting_files"
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -78,8 +75,6 @@ def predict(model: Path, input_path: Path, output: Path) -> PredictionReport:
     write_durably(output, rows.write_csv(float_precision=8).encode())
     first_of = {fault["match_id"]: fault for fault in reversed(faults)}
     quarantined = tuple((each["file"], each["rule"], each["value"]) for _, each in sorted(first_of.items()))
-    for name, rule, value in quarantined:
-        log.warning("%s breaks the rule %s (%s) and is not used", name, rule, value)
     return PredictionReport(
         rows=len(rows),
         matches=len(innings.match_ids),
