@@ -19,7 +19,7 @@ from sport_assets.detection.coco import Labels, read_coco, write_coco
 from sport_assets.detection.contact_sheet import contact_sheet
 from sport_assets.detection.dataset_checks import CHECKS, COCO_FILE, dataset_checks, read_sides, statistics
 from sport_assets.detection.dataset_merge import Kind, Merged, Source, merge
-from sport_assets.detection.dataset_split import SIDES, Group, SplitError, SplitSettings, split_sides
+from sport_assets.detection.dataset_split import SIDES, Group, SplitError, SplitSettings, split_sides, units
 from sport_assets.detection.errors import BadLabelsError
 from sport_assets.detection.labelled_frames import FOOTAGE_FILE
 from sport_assets.detection.step_report import StepReport
@@ -73,7 +73,7 @@ def write_from_folders(
 
 
 def _footage(folder: Path) -> list[list[str]]:
-    """The videos and clips that are of one footage by their names, where a folder of labels says it."""
+    """The videos and clips that are of one footage, by their names or by an image, where a folder of labels says it."""
     path = folder / FOOTAGE_FILE
     content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     return [[clip, *videos] for clip, videos in content.items()]  # a registered video may have the clip's name
@@ -115,7 +115,7 @@ def write_dataset(
             f"{', '.join(sorted({source.name for source in sources})[:5])}"
         )
     groups = _groups(merged.labels)
-    together = [*merged.same_footage, *(both for each in same_footage if len(both := groups.keys() & each) > 1)]
+    together = [unit for unit in units(groups, [*merged.same_footage, *same_footage]) if len(unit) > 1]
     side_of = split_sides(groups, split, teacher_videos=teacher_videos, same_footage=together)
     placed = merged.labels.images.with_columns(
         side=pl.col("video").replace_strict(side_of, return_dtype=pl.String),
@@ -138,7 +138,7 @@ def write_dataset(
             "sides": videos,
             "counts": {side: {name: figures[side][name] for name in ("videos", "images", "boxes")} for side in sides},
             "teacher_videos": taught,
-            "same_footage": [sorted(each) for each in together],
+            "same_footage": together,
         },
     )
     _write_json(out / STATISTICS_FILE, {**merged.counts, **figures})
