@@ -71,6 +71,10 @@ class Side:
         """Image and boxes."""
         return Sample(self.image(number), self._boxes[number], self._categories[number])
 
+    def videos(self) -> list[str]:
+        """The videos that the images are of, each once."""
+        return self.labels.images["video"].drop_nulls().unique().sort().to_list()
+
     def has_ball(self) -> NDArray[np.bool_]:
         """Of each image."""
         return np.array([bool((categories == BALL).any()) for categories in self._categories])

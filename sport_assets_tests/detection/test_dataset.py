@@ -30,6 +30,7 @@ from sport_assets.detection.errors import BadLabelsError
 from sport_assets.detection.labelled_frames import write_labelled
 from sport_assets.detection.near_duplicates import nearest_across, perceptual_hash, perceptual_hashes
 from sport_assets.detection.step_report import StepReport
+from sport_assets.detection.video_identifiers import files_of, of_videos
 from sport_assets.lineage.checks import CheckResult
 from sport_assets_tests.detection import label_sets
 from sport_assets_tests.detection.label_sets import bytes_below, labels_in, paint, pixels_of
@@ -509,3 +510,22 @@ def test_clips_that_share_an_image_stay_on_one_side_even_through_a_clip_that_is_
     together = ["one/a", "two/b"] + ["zero/zero"] * (not all_of_it)
     assert content["same_footage"] == [together]
     assert content["sides"] == {"train": ["one/b", "two/a"], "valid": together}
+
+
+def test_a_video_under_two_names_is_one_footage_and_its_file_identifies_it(tmp_path: Path, pseudo: Source) -> None:
+    """Other frames were taken under the other name, so that no image is the same."""
+    files = {video: video for video in VIDEOS} | {"match_3": "match_1", "not here": "match_2"}
+    settings = SplitSettings(valid_share=0, valid_videos=("match_1",))
+    report = written(tmp_path / "out", pseudo, split=settings, video_sha256=files)
+    content = json.loads((tmp_path / "out/split.json").read_text())
+    assert content["same_footage"] == [["match_1", "match_3"]]
+    assert content["sides"]["valid"] == ["match_1", "match_3"]
+    found = {(each.name, each.side): each.values() for each in report.identifiers.identifiers()}
+    assert found["video", "valid"] == ["match_1", "match_3"] and found["video_sha256", "valid"] == ["match_1"]
+    assert files_of(tmp_path / "out") == {video: files[video] for video in VIDEOS}
+    assert not files_of(tmp_path / "pseudo"), "no split was made there"
+
+
+def test_a_clip_without_a_file_is_known_by_its_name_alone() -> None:
+    [found] = of_videos({"test": ["set/clip"]}, {"match_1": "digest"}).identifiers()
+    assert (found.name, found.side, found.values()) == ("video", "test", ["set/clip"])
