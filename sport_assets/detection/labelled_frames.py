@@ -132,7 +132,7 @@ def write_labelled(
     quarantine = pl.DataFrame(into.faults, schema=QUARANTINE_SCHEMA).sort(
         "file", "line", "rule", "column", "value", "row"
     )
-    write_quarantine([quarantine], out)
+    quarantined = write_quarantine([quarantine], out)
     index = RowIndex()
     index.add((VIDEO,), labels.images[VIDEO].unique())
     facts = {
@@ -147,7 +147,7 @@ def write_labelled(
         "set_aside": dict(sorted(Counter(each["rule"] for each in into.faults).items())),
         "meaning": {rule: MEANING[rule] for rule in sorted({each["rule"] for each in into.faults})},
     }
-    return StepReport(_checks(into, len(labels.boxes)), facts, len(_set_aside(into.faults)), index)
+    return StepReport(_checks(into, len(labels.boxes)), facts, quarantined, index)
 
 
 def _import(source: Path, roles: bool, withdrawn: set[str], into: _Import) -> None:

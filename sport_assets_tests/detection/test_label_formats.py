@@ -476,6 +476,14 @@ def test_one_bad_row_never_rejects_and_more_than_the_share_does(tmp_path: Path) 
     assert failed(imported(other)[0]) == {"boxes_are_boxes", "quarantined_share"}
 
 
+def test_every_missing_image_of_a_cvat_file_counts(tmp_path: Path) -> None:
+    folder = cvat(tmp_path / "set")
+    for name in NAMES[:2]:
+        (folder / "images" / name).unlink()
+    report, _, _ = imported(folder)
+    assert report.quarantined == 2 and "quarantined_share" in failed(report)
+
+
 def test_no_box_at_all_is_rejected(tmp_path: Path) -> None:
     folder = cvat(tmp_path / "set")
     write(folder / CVAT_XML, f"<annotations>{''.join(map(cvat_image, NAMES))}</annotations>")

@@ -201,6 +201,7 @@ def test_a_review_with_many_frames_that_cannot_be_used_is_rejected(
     assert list(checks) == list(REVIEWED_LABELS)
     assert len(read_coco(out / "annotations.json").images) == report.facts["frames"] == 6 - spoiled
     assert checks["has_reviewed_frames"].passed == (spoiled < 6)
+    assert report.quarantined == report.facts["quarantined"] == 2 * spoiled, "each point, and its frame"
 
 
 def test_reviews_of_another_video_are_refused(frames: Path, tmp_path: Path) -> None:
