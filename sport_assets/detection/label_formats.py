@@ -34,6 +34,8 @@ SETTINGS_FILES = ("dataset.json", "dataset.yaml")
 MANIFEST_FILE = "manifest.csv"
 ROBOFLOW_CLIP = r"^(?P<clip>.+?)_\d+_\d+_(png|jpe?g)\.rf\.[0-9A-Za-z]+\.\w+$"
 """File names of Roboflow's exports: clip, two numbers, the first format, a hash."""
+_SUBSET = re.compile(r"(?:^|/)instances_([^/]+)\.json$")
+"""The subset whose name COCO and CVAT put into that of its file."""
 _COCO_FILES = re.compile(r"(^|/)(_?annotations\.json|instances_[^/]*\.json|[^/]*\.coco\.json)$")
 
 
@@ -142,8 +144,7 @@ def read_set(folder: Path, settings: SetSettings, images: ImageFolder) -> tuple[
         return kind, pascal_voc.read_pascal_voc(folder, files, images, one_based=settings.voc_one_based)
     found = Entries()
     for file in files:
-        beside = PurePosixPath(file).parent
-        folders = tuple(str(beside / each) for each in (".", "images", "../images"))
+        folders = image_folders(file)
 
         def find(name: str, folders: tuple[str, ...] = folders) -> str | None:
             return images.find(name, folders)
@@ -157,6 +158,17 @@ def read_set(folder: Path, settings: SetSettings, images: ImageFolder) -> tuple[
     named = {image.name for image in found.images}
     found.faults += [fault("image_without_labels", name) for name in images.names if name not in named]
     return kind, found
+
+
+def image_folders(file: str) -> tuple[str, ...]:
+    """The folders, relative to the data set, in which the images of a file of labels may lie, most likely first.
+
+    COCO's own layout has ``annotations/instances_train2017.json`` beside ``train2017/``; CVAT's export has the latter
+    in ``images/``.
+    """
+    beside, subset = PurePosixPath(file).parent, _SUBSET.search(file)
+    own = (f"../{subset[1]}", f"../images/{subset[1]}") if subset is not None else ()
+    return tuple(str(beside / each) for each in (*own, ".", "images", "../images"))
 
 
 def coco_entries(labels: Labels, file: str, find: Callable[[str], str | None]) -> Entries:

@@ -102,6 +102,28 @@ def test_coco_finds_images_beside_it_in_images_and_in_the_specs_layout(file: str
     assert said(imported(folder)[1]) == TRUTH
 
 
+@pytest.mark.parametrize("place", ["{}", "images/{}"])
+def test_coco_finds_the_images_of_each_subset_in_its_own_folder(place: str, tmp_path: Path) -> None:
+    """The layouts of COCO itself and of CVAT's export. Both subsets have a file of that name."""
+    folder = coco(tmp_path / "set")
+    (folder / "_annotations.coco.json").unlink()
+    for subset, names in (("train2017", NAMES[:2]), ("val2017", NAMES[2:])):
+        content = coco_content()
+        content["images"] = [image for image in content["images"] if image["file_name"] in names]
+        numbers = {image["id"] for image in content["images"]}
+        content["annotations"] = [box for box in content["annotations"] if box["image_id"] in numbers]
+        images = folder / place.format(subset)
+        images.mkdir(parents=True)
+        for number, image in enumerate(content["images"]):
+            (folder / image["file_name"]).rename(images / f"same_{number}.png")
+            image["file_name"] = f"same_{number}.png"
+        write(folder / f"annotations/instances_{subset}.json", content)
+    report, labels, quarantine = imported(folder)
+    assert quarantine.is_empty() and report.facts["boxes"] == len(labels.boxes) == sum(map(len, BOXES.values()))
+    names_of = [Path(name).relative_to("images/set").as_posix() for name in labels.images["file_name"]]
+    assert names_of == [f"{place.format(subset)}/same_{n}.png" for subset in ("train2017", "val2017") for n in (0, 1)]
+
+
 def test_linked_folders_are_followed_and_circles_end(tmp_path: Path) -> None:
     real = coco(tmp_path / "elsewhere")
     folder = tmp_path / "set"
