@@ -108,7 +108,9 @@ class TrainingImages:
     ) -> None:
         self._side, self._resolution, self._data = side, resolution, data
         self._settings, self._seed, self._epoch = augmentation, seed, epoch
-        self._augmentation = varied or Augmentation(augmentation, side.sample, len(side))
+        self._augmentation = varied or Augmentation(
+            augmentation, side.sample, len(side), with_ball=np.flatnonzero(side.has_ball()).tolist()
+        )
         self._sizes = square_sizes(resolution, augmentation.resize_range)
         self._labels = label_of(side.labels.categories)
 

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from sport_assets.detection.augmentation.balls import cut_out
+from sport_assets.detection.augmentation.balls import ball_bank, cut_out
 from sport_assets.detection.augmentation.gallery import gallery
 from sport_assets.detection.augmentation.pipeline import Augmentation
 from sport_assets.detection.augmentation.sample import Sample, Tally, total
@@ -123,6 +123,18 @@ def test_given_balls_are_pasted_and_without_any_nothing_is() -> None:
     assert len(augmentation(settings).balls) == COUNT
     plain, counts = Augmentation(settings, scene, COUNT, balls=[])(0, 0, 0)
     assert content(plain) == content(scene(0)) and counts["copy_paste"].balls_added == 0
+
+
+def test_the_bank_spreads_over_the_samples_that_are_said_to_have_a_ball() -> None:
+    asked: list[int] = []
+
+    def noted(index: int) -> Sample:
+        asked.append(index)
+        return scene(index)
+
+    bank = ball_bank(noted, [1, 2, 5, 7], 2)
+    assert (asked, len(bank)) == ([1, 5], 2)
+    assert not ball_bank(noted, [], 2) and len(ball_bank(noted, [3], 2)) == 1
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import polars as pl
 import pytest
 
 from sport_assets.detection.augmentation.settings import AugmentationSettings
@@ -58,6 +59,18 @@ def test_images_with_a_ball_weigh_more(tmp_path: Path) -> None:
     assert side.weights(3.0).tolist() == [3.0] * 4
     plain = side_of(tmp_path / "plain", [{"category": PLAYER, "x": 5, "y": 5, "width": 10, "height": 20}])
     assert plain.weights(3.0).tolist() == [1.0]
+
+
+def test_balls_to_paste_come_from_the_images_that_have_one(tmp_path: Path) -> None:
+    """Two of twelve have one, and neither is among two images that are spread evenly over all."""
+    folder = tiny_dataset(tmp_path, train=12, valid=1, test=1)
+    labels = Side(folder, "train").labels
+    rare = labels.boxes.filter((pl.col("category") != BALL) | pl.col("image").is_in([4, 10]))
+    write_coco(Labels(labels.images, rare, labels.categories), folder / "train" / "_annotations.coco.json")
+    paste = AugmentationSettings.only("copy_paste")
+    settings = paste.model_copy(update={"copy_paste": paste.copy_paste.model_copy(update={"bank_images": 2})})
+    batch = TrainingImages(Side(folder, "train"), 64, DataSettings(), settings, seed=0).batch(np.arange(12))
+    assert np.count_nonzero(batch["augmented_balls"][:, 1]) > 10
 
 
 @pytest.mark.parametrize("workers", [1, 3])

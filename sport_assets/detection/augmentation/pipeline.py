@@ -39,22 +39,25 @@ class Augmentation:
         samples: Callable[[int], Sample],
         count: int,
         balls: Sequence[BallPatch] | None = None,
+        with_ball: Sequence[int] | None = None,
     ) -> None:
         """``samples(index)`` gives sample 0 to ``count`` - 1. It may cache: samples are not written to.
 
         ``balls``: what to paste; by default the bank of these samples (``balls.ball_bank``), made when first asked for.
+        ``with_ball``: the samples that have a ball, where that is known: no other is searched for the bank then.
         """
         self.settings = settings
         self._samples = samples
         self._count = count
         self._given_balls = balls
+        self._with_ball = range(count) if with_ball is None else with_ball
 
     @cached_property
     def balls(self) -> Sequence[BallPatch]:
         """The balls that are pasted. Ask before workers start, and they share them; without any, none is pasted."""
         if self._given_balls is not None:
             return self._given_balls
-        return ball_bank(self.load, self._count, self.settings.copy_paste.bank_images)
+        return ball_bank(self.load, self._with_ball, self.settings.copy_paste.bank_images)
 
     def __call__(self, index: int, epoch: int, seed: int) -> tuple[Sample, Counts]:
         """Sample ``index`` as epoch ``epoch`` of a training of that seed sees it, and what became of its boxes."""
