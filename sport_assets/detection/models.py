@@ -281,9 +281,9 @@ class TorchBatches:
     def __len__(self) -> int:
         return len(self._source)
 
-    def batch(self, indices: np.ndarray) -> dict[str, Tensor]:
-        """The samples as one batch, in the given order."""
-        made: Batch = self._source.batch(indices)
+    def batch(self, *draws: np.ndarray) -> dict[str, Tensor]:
+        """The samples as one batch, in the given order: their numbers and, in an epoch, how often each came before."""
+        made: Batch = self._source.batch(*draws)
         return {name: torch.from_numpy(np.ascontiguousarray(values)) for name, values in made.items()}
 
 

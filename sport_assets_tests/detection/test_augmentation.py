@@ -49,6 +49,15 @@ def test_seed_epoch_and_index_decide_alone() -> None:
     assert all(content(first(index, 3, 12)[0]) != forwards[index] for index in range(COUNT))
 
 
+def test_a_sample_that_is_drawn_again_in_an_epoch_looks_different_and_the_first_as_ever() -> None:
+    varied = augmentation()
+    for index in range(COUNT):
+        first, second, third = (content(varied(index, 3, 11, occurrence)[0]) for occurrence in range(3))
+        assert len({first, second, third}) == 3
+        assert first == content(varied(index, 3, 11)[0])
+        assert second == content(augmentation()(index, 3, 11, 1)[0])
+
+
 def test_one_operation_switched_off_leaves_what_others_draw() -> None:
     flips = AugmentationSettings.none().model_copy(update={"horizontal_flip": 0.5})
     alone = [

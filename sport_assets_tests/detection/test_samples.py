@@ -80,4 +80,7 @@ def test_an_epochs_batches_follow_from_seed_epoch_and_number_alone(tmp_path: Pat
     numbers = np.array([4, 0, 2])
     one, again, other = (images.in_epoch(epoch).batch(numbers) for epoch in (1, 1, 2))
     assert all(np.array_equal(one[name], again[name]) for name in one)
+    drawn = [images.in_epoch(1).batch(np.array([4, 4, 4]), np.array([0, 1, 1]))["images"] for _ in range(2)]
+    first, second, third = drawn[0]
+    assert np.array_equal(drawn[0], drawn[1]) and np.array_equal(second, third) and not np.array_equal(first, second)
     assert not (one["images"].shape == other["images"].shape and np.array_equal(one["images"], other["images"]))
