@@ -314,6 +314,7 @@ class ReviewedConfig(dg.Config):
     raw_paths=_review_files,
     raw_layout=reviewed.LAYOUT,
     raw_optional=True,
+    raw_samples=False,
     checks=AssetChecks.of(teaching_checks.REVIEWED_LABELS),
     kinds={"json"},
 )
@@ -347,6 +348,7 @@ class LabelledConfig(dg.Config):
     raw_paths=_labelled_files,
     raw_layout=labelled.LAYOUT,
     raw_optional=True,
+    raw_samples=False,
     checks=AssetChecks.of(labelled.CHECKS),
     kinds={"json"},
 )

@@ -7,7 +7,7 @@ formats themselves (``coco``, ``yolo``, ``pascal_voc``, ``cvat``), what becomes 
 import csv
 import io
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
@@ -15,7 +15,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from sport_assets.detection import cvat, pascal_voc, yolo
-from sport_assets.detection.coco import Labels, parse_coco
+from sport_assets.detection.coco import Labels, Unusable, parse_coco
 from sport_assets.detection.errors import BadLabelsError
 from sport_assets.detection.label_entries import (
     BoxEntry,
@@ -152,7 +152,7 @@ def read_set(folder: Path, settings: SetSettings, images: ImageFolder) -> tuple[
         where = f"{folder.name}/{file}"
         data = read_file(folder / file, where)
         if kind == "coco":
-            found.add(coco_entries(parse_coco(data, where), file, find))
+            found.add(coco_entries(*parse_coco(data, where, foreign=True), file, find))
         else:
             found.add(cvat.read_cvat(data, file, find, folder.name)[0])
     named = {image.name for image in found.images}
@@ -171,8 +171,11 @@ def image_folders(file: str) -> tuple[str, ...]:
     return tuple(str(beside / each) for each in (*own, ".", "images", "../images"))
 
 
-def coco_entries(labels: Labels, file: str, find: Callable[[str], str | None]) -> Entries:
-    """A COCO file as entries. ``find``: the image that a file name in it means, or None where there is none."""
+def coco_entries(labels: Labels, unusable: Sequence[Unusable], file: str, find: Callable[[str], str | None]) -> Entries:
+    """A COCO file as entries; ``unusable``: its annotations without a box, which are set aside.
+
+    ``find``: the image that a file name in it means, or None where there is none.
+    """
     found = Entries()
     names: dict[int, str] = {}
     for row in labels.images.iter_rows(named=True):
@@ -189,6 +192,9 @@ def coco_entries(labels: Labels, file: str, find: Callable[[str], str | None]) -
         found.boxes.append(
             BoxEntry(names[row["image"]], labels.categories[row["category"]], file=file, line=row["box"], **box)
         )
+    for each in unusable:
+        shown = {"image": names[each.image], "label": labels.categories[each.category]}
+        found.faults.append(fault(each.rule, file, each.box, "bbox", each.bbox, **shown))
     return found
 
 

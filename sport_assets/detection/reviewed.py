@@ -73,7 +73,7 @@ def read_reviewed(path: Path, asked: Labels, *, roles: bool = False, reviewer: s
     if inside.lower().endswith(".xml"):
         entries, review = cvat.read_cvat(data, file, find)
     else:
-        entries = coco_entries(parse_coco(data, file), file, find)
+        entries = coco_entries(*parse_coco(data, file, foreign=True), file, find)
     if reviewer is not None:
         review = replace(review, assignee=reviewer)
     if not entries.images:
