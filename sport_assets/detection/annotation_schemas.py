@@ -101,6 +101,7 @@ MEANING: dict[str, str] = {
     "image_without_labels": "an image of which no label file says anything: label it, or say that nothing is in it",
     "labels_without_image": "labels whose image is not there: put it there or take them out",
     "image_set_aside": "a box whose image is set aside",
+    "image_not_reviewed": "an image with a shape that cannot be used, as another row says: it counts as not reviewed",
     # rows that are no boxes
     "not_a_number": "a coordinate that is not a number",
     "not_a_box": "a polygon, a mask or a line of another length than a box has",

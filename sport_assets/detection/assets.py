@@ -12,6 +12,7 @@ from typing import Any, Literal
 import dagster as dg
 from pydantic import Field
 
+from sport_assets.audit.records import LedgerRecords
 from sport_assets.detection import dataset_checks, frame_choice, reviewed, settings, teaching_checks, videos
 from sport_assets.detection import events as match_events
 from sport_assets.detection import labelled_frames as labelled
@@ -22,6 +23,7 @@ from sport_assets.detection.frame_choice import FrameSettings
 from sport_assets.detection.schemas import EVENTS, FRAMES
 from sport_assets.detection.slicing import Slicing
 from sport_assets.detection.teachers import DETECTOR_SETTINGS, TeacherName, TeacherSettings, why_refused
+from sport_assets.detection.video_identifiers import VIDEO, VIDEO_SHA256
 from sport_assets.lineage.home import Home
 from sport_assets.lineage.record import Input
 from sport_assets.orchestration.assets import asset, table_columns
@@ -42,7 +44,6 @@ MODELS = dg.MultiPartitionsDefinition(
         "seed": dg.StaticPartitionsDefinition([str(seed) for seed in range(5)]),
     }
 )
-VIDEO = "video"
 
 
 def _data() -> Path:
@@ -313,6 +314,7 @@ class ReviewedConfig(dg.Config):
     raw_paths=_review_files,
     raw_layout=reviewed.LAYOUT,
     raw_optional=True,
+    raw_samples=False,
     checks=AssetChecks.of(teaching_checks.REVIEWED_LABELS),
     kinds={"json"},
 )
@@ -346,6 +348,7 @@ class LabelledConfig(dg.Config):
     raw_paths=_labelled_files,
     raw_layout=labelled.LAYOUT,
     raw_optional=True,
+    raw_samples=False,
     checks=AssetChecks.of(labelled.CHECKS),
     kinds={"json"},
 )
@@ -391,12 +394,14 @@ def coco_dataset(
 ) -> dg.MaterializeResult:
     with lineage.record(context, config) as record:
         found = _sources(record, config)
+        labels, files = [made for _, made, _ in found], _video_sha256(record)
         report = call(
             "sport_assets.detection.dataset:write_from_folders",
             [(kind, made.ref.partition or LINE, made.folder, images) for kind, made, images in found],
             record.folder,
             settings=config.model_dump(exclude={"use_pseudo_labels"}),
-            teacher_videos=_teacher_videos(record, [made for _, made, _ in found]),
+            teacher_videos=_teacher_videos(record, labels, files),
+            video_sha256=files,
         )
         return _published(record, report, report.facts["images"])
 
@@ -428,13 +433,24 @@ def _sources(record: AssetRecord, config: DatasetConfig) -> list[tuple[str, Inpu
     return found
 
 
-def _teacher_videos(record: AssetRecord, labels: Sequence[Input]) -> list[str]:
-    """Videos that a teacher of these labels learned from: nothing may be evaluated on them.
+def _video_sha256(record: AssetRecord) -> dict[str, str]:
+    """By video, the digest of the very file that the frames were taken from which this record read."""
+    records, frames, raw_video = LedgerRecords(record.inner.lineage), "detection/frames", "detection/raw_video"
+    read = records.materializations(ref.record for ref in record.inner.inputs if ref.key == frames)
+    behind = [ref.record for made in read.values() for ref in made.inputs if ref.key == raw_video]
+    return {str(made.partition): videos.digest_of(made.raw_files) for made in records.materializations(behind).values()}
 
-    Reviewed labels count as well: a person began with what the teacher saw.
+
+def _teacher_videos(record: AssetRecord, labels: Sequence[Input], files: Mapping[str, str]) -> list[str]:
+    """Videos that a teacher of these labels learned from, under this name or another: nothing may be evaluated on them.
+
+    Reviewed labels count as well: a person began with what the teacher saw. ``files``: the videos' files by SHA-256.
     """
     behind = [made.ref.record for made in labels]
-    return sorted(video for (video,) in learned_from(record.inner.lineage, behind, [VIDEO]))
+    names, digests = (
+        {value for (value,) in learned_from(record.inner.lineage, behind, [column])} for column in (VIDEO, VIDEO_SHA256)
+    )
+    return sorted(names | {video for video, digest in files.items() if digest in digests})
 
 
 class ExportConfig(dg.Config):

@@ -89,11 +89,26 @@ def read_coco(path: Path) -> Labels:
         data = path.read_bytes()
     except OSError as error:
         raise BadLabelsError(f"{path}: cannot be read ({error.strerror or error}). Give a COCO JSON file.") from error
-    return parse_coco(data, str(path))
+    return parse_coco(data, str(path))[0]
 
 
-def parse_coco(data: bytes, file: str) -> Labels:
-    """As ``read_coco``, from the bytes of a file; ``file`` is its name for messages."""
+@dataclass(frozen=True)
+class Unusable:
+    """An annotation whose ``bbox`` is none: id, image, category, what stands there, and the rule that it breaks."""
+
+    box: int
+    image: int
+    category: int
+    bbox: Any
+    rule: str
+
+
+def parse_coco(data: bytes, file: str, *, foreign: bool = False) -> tuple[Labels, list[Unusable]]:
+    """As ``read_coco``, from the bytes of a file; ``file`` is its name for messages.
+
+    ``foreign``: another tool wrote it. An annotation without a box is told of then, in place of a refusal, and where
+    an image has an entry of another kind under a name that is optional here, it means something else and is left out.
+    """
     try:
         content = json.loads(data)
     except (ValueError, RecursionError) as error:
@@ -107,12 +122,12 @@ def parse_coco(data: bytes, file: str) -> Labels:
         if not isinstance(content.get(key), list):
             raise BadLabelsError(f"{file}: no list {key!r}. COCO has images, annotations and categories.")
     categories = _categories(file, content["categories"])
-    images = [_image(file, number, entry) for number, entry in enumerate(content["images"])]
+    images = [_image(file, number, entry, foreign) for number, entry in enumerate(content["images"])]
     _unique(file, "image id", [image["image"] for image in images])
-    boxes = [_box(file, number, entry) for number, entry in enumerate(content["annotations"])]
-    _unique(file, "annotation id", [box["box"] for box in boxes])
+    annotations = [_annotation(file, number, entry) for number, entry in enumerate(content["annotations"])]
+    _unique(file, "annotation id", [box["box"] for box in annotations])
     known = {image["image"] for image in images}
-    for box in boxes:
+    for box in annotations:
         if box["image"] not in known:
             raise BadLabelsError(
                 f"{file}: annotation {box['box']} is of image {box['image']}, which is not among the images"
@@ -121,7 +136,18 @@ def parse_coco(data: bytes, file: str) -> Labels:
             raise BadLabelsError(
                 f"{file}: annotation {box['box']} has category {box['category']}; there are {sorted(categories)}"
             )
-    return Labels.of(images, boxes, categories)
+    boxes, unusable = [], []
+    for box in annotations:
+        rule = _no_box(box["bbox"])
+        if rule is None:
+            boxes.append({**box, **dict(zip(("x", "y", "width", "height"), map(float, box["bbox"]), strict=True))})
+        elif foreign:
+            unusable.append(Unusable(box["box"], box["image"], box["category"], box["bbox"], rule))
+        else:
+            raise BadLabelsError(
+                f"{file}: annotation {box['box']}: bbox is {box['bbox']!r}, not four finite numbers x, y, w, h"
+            )
+    return Labels.of(images, boxes, categories), unusable
 
 
 def write_coco(labels: Labels, path: Path) -> None:
@@ -177,7 +203,7 @@ def _categories(file: str, entries: Sequence[Any]) -> dict[int, str]:
     return found
 
 
-def _image(file: str, number: int, entry: Any) -> dict[str, Any]:
+def _image(file: str, number: int, entry: Any, foreign: bool) -> dict[str, Any]:
     row = {"image": _field(file, "images", number, entry, "id", int)}
     row["file_name"] = _field(file, "images", number, entry, "file_name", str)
     for name in ("width", "height"):
@@ -188,16 +214,24 @@ def _image(file: str, number: int, entry: Any) -> dict[str, Any]:
         row[name] = entry.get(name)
         kind = _OPTIONAL[name]
         right = isinstance(row[name], kind) and (kind is str or _finite(row[name]))
-        if row[name] is not None and not right:
+        if foreign and not right:
+            row[name] = None
+        elif row[name] is not None and not right:
             raise BadLabelsError(f"{file}: image {row['image']} ({row['file_name']}): {name} is {row[name]!r}")
     return row
 
 
-def _box(file: str, number: int, entry: Any) -> dict[str, Any]:
+def _no_box(bbox: Any) -> str | None:
+    """The rule that a bbox breaks, or None where it is one."""
+    if not isinstance(bbox, list) or len(bbox) != 4:
+        return "not_a_box"
+    if not all(isinstance(value, int | float) and not isinstance(value, bool) for value in bbox):
+        return "not_a_number"
+    return None if all(map(_finite, bbox)) else "finite"
+
+
+def _annotation(file: str, number: int, entry: Any) -> dict[str, Any]:
     identifier = _field(file, "annotations", number, entry, "id", int)
-    bbox = entry.get("bbox")
-    if not isinstance(bbox, list) or len(bbox) != 4 or not all(map(_finite, bbox)):
-        raise BadLabelsError(f"{file}: annotation {identifier}: bbox is {bbox!r}, not four finite numbers x, y, w, h")
     score = entry.get("score")
     if score is not None and not (_finite(score) and 0 <= score <= 1):
         raise BadLabelsError(f"{file}: annotation {identifier}: score is {score!r}, not a number from 0 to 1")
@@ -208,7 +242,7 @@ def _box(file: str, number: int, entry: Any) -> dict[str, Any]:
         "box": identifier,
         "image": _field(file, "annotations", number, entry, "image_id", int),
         "category": _field(file, "annotations", number, entry, "category_id", int),
-        **dict(zip(("x", "y", "width", "height"), map(float, bbox), strict=True)),
+        "bbox": entry.get("bbox"),
         "score": None if score is None else float(score),
         "crowd": bool(crowd),
     }
@@ -216,6 +250,8 @@ def _box(file: str, number: int, entry: Any) -> dict[str, Any]:
 
 def _field(file: str, group: str, number: int, entry: Any, name: str, kind: type) -> Any:
     value = entry.get(name) if isinstance(entry, dict) else None
+    if kind is int and isinstance(value, float) and value.is_integer():
+        value = int(value)  # some tools write all numbers alike
     if not isinstance(value, kind) or isinstance(value, bool):
         raise BadLabelsError(f"{file}: {group}[{number}]: {name} is {value!r}, not {kind.__name__}")
     if kind is int and not _finite(value):

@@ -59,7 +59,7 @@ def read_cvat(data: bytes, file: str, find: Callable[[str], str | None], data_se
             )
         image = find(said)
         if image is None:
-            found.faults.append(fault("image_missing", file, column="name", value=said))
+            found.faults.append(fault("image_missing", file, column="name", value=said, image=said))
             continue
         found.images.append(ImageEntry(image, file, 0, width, height))
         _read_boxes(element, image, file, found)

@@ -19,11 +19,12 @@ from sport_assets.detection.coco import Labels, read_coco, write_coco
 from sport_assets.detection.contact_sheet import contact_sheet
 from sport_assets.detection.dataset_checks import CHECKS, COCO_FILE, dataset_checks, read_sides, statistics
 from sport_assets.detection.dataset_merge import Kind, Merged, Source, merge
-from sport_assets.detection.dataset_split import SIDES, Group, SplitError, SplitSettings, split_sides
+from sport_assets.detection.dataset_split import SIDES, Group, SplitError, SplitSettings, split_sides, units
 from sport_assets.detection.errors import BadLabelsError
 from sport_assets.detection.labelled_frames import FOOTAGE_FILE
 from sport_assets.detection.step_report import StepReport
-from sport_assets.lineage.row_index import RowIndex
+from sport_assets.detection.video_identifiers import VIDEO_SHA256, of_videos
+from sport_assets.training.names import SPLIT_FILE
 
 __all__ = [
     "CHECKS",
@@ -37,7 +38,7 @@ __all__ = [
 ]
 
 Layout = Literal["rfdetr", "spec"]
-SPLIT_FILE, SHEET_FILE, STATISTICS_FILE = "split.json", "contact_sheet.png", "statistics.json"
+SHEET_FILE, STATISTICS_FILE = "contact_sheet.png", "statistics.json"
 SPLIT_VERSION = 1
 _SPEC_SIDES = {"train": "train", "valid": "val", "test": "test"}
 
@@ -52,10 +53,12 @@ def write_from_folders(
     *,
     settings: Mapping[str, Any],
     teacher_videos: Collection[str],
+    video_sha256: Mapping[str, str] | None = None,
 ) -> StepReport:
     """``write_dataset`` from published folders: kind, name, the folder with the labels, the folder of their images.
 
     ``settings``: those of ``SplitSettings``, ``layout`` and ``least_score``, from which on a pseudo-label is taken.
+    ``teacher_videos``, ``video_sha256``: see there.
     """
     found = list(sources)
     split = {name: value for name, value in settings.items() if name not in ("layout", "least_score")}
@@ -69,11 +72,12 @@ def write_from_folders(
         teacher_videos=teacher_videos,
         layout=settings["layout"],
         same_footage=[videos for kind, _, folder, _ in found if kind == "labelled" for videos in _footage(folder)],
+        video_sha256=video_sha256,
     )
 
 
 def _footage(folder: Path) -> list[list[str]]:
-    """The videos and clips that are of one footage by their names, where a folder of labels says it."""
+    """The videos and clips that are of one footage, by their names or by an image, where a folder of labels says it."""
     path = folder / FOOTAGE_FILE
     content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     return [[clip, *videos] for clip, videos in content.items()]  # a registered video may have the clip's name
@@ -93,6 +97,7 @@ def write_dataset(
     teacher_videos: Collection[str] = (),
     layout: Layout = "rfdetr",
     same_footage: Sequence[Collection[str]] = (),
+    video_sha256: Mapping[str, str] | None = None,
     seed: int = 0,
 ) -> StepReport:
     """Merge sources, put whole videos on sides, and write the data set into the folder ``out``.
@@ -103,8 +108,9 @@ def write_dataset(
     give the same bytes.
 
     ``split``: as 80/20 by default; ``teacher_videos``: videos that a teacher of the pseudo-labels was trained on, which
-    stay on train; ``same_footage``: sets of videos that stay on one side, besides those that share images; ``seed``:
-    which images the contact sheet shows.
+    stay on train; ``same_footage``: sets of videos that stay on one side, besides those that share images;
+    ``video_sha256``: of the file of each registered video, since videos of the same file are of the same footage;
+    ``seed``: which images the contact sheet shows.
     Raises ``BadLabelsError`` (see ``merge``) and ``SplitError`` (see ``split_sides``).
     """
     split = split or SplitSettings()
@@ -115,7 +121,9 @@ def write_dataset(
             f"{', '.join(sorted({source.name for source in sources})[:5])}"
         )
     groups = _groups(merged.labels)
-    together = [*merged.same_footage, *(both for each in same_footage if len(both := groups.keys() & each) > 1)]
+    files = {video: digest for video, digest in sorted((video_sha256 or {}).items()) if video in groups}
+    copies = [[video for video in files if files[video] == digest] for digest in files.values()]
+    together = [unit for unit in units(groups, [*merged.same_footage, *same_footage, *copies]) if len(unit) > 1]
     side_of = split_sides(groups, split, teacher_videos=teacher_videos, same_footage=together)
     placed = merged.labels.images.with_columns(
         side=pl.col("video").replace_strict(side_of, return_dtype=pl.String),
@@ -138,15 +146,13 @@ def write_dataset(
             "sides": videos,
             "counts": {side: {name: figures[side][name] for name in ("videos", "images", "boxes")} for side in sides},
             "teacher_videos": taught,
-            "same_footage": [sorted(each) for each in together],
+            "same_footage": together,
+            VIDEO_SHA256: files,
         },
     )
     _write_json(out / STATISTICS_FILE, {**merged.counts, **figures})
-    index = RowIndex()
-    for side, names in videos.items():
-        index.add(("video",), names, side)
     facts = {"images": len(placed), **merged.counts, **figures, "videos_by_side": videos, "teacher_videos": taught}
-    return StepReport(dataset_checks(out, teacher_videos), facts, identifiers=index)
+    return StepReport(dataset_checks(out, teacher_videos), facts, identifiers=of_videos(videos, files))
 
 
 def read_split(folder: Path) -> dict[str, list[str]]:

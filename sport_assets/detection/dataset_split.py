@@ -79,7 +79,7 @@ def split_sides(
     nearest: the same videos give the same sides. Raises ``SplitError`` that says what to change.
     """
     _known(groups, settings)
-    units = _units(groups, same_footage)
+    named_by = {videos: videos[0] for videos in units(groups, same_footage)}
     forced: dict[str, str] = {}
     taught = sorted(set(teacher_videos) & set(groups))
     for side, names in (
@@ -88,15 +88,15 @@ def split_sides(
         ("test", settings.test_videos),
     ):
         for video in names:
-            unit = next(each for each in units if video in each)
-            before = forced.setdefault(units[unit], side)
+            unit = next(each for each in named_by if video in each)
+            before = forced.setdefault(named_by[unit], side)
             if before != side:
                 why = "a teacher was trained on" if before == "train" else f"is named for {before}, as is"
                 raise SplitError(
                     f"{video} cannot be on {side}: {why} it or footage it shares ({', '.join(unit)}). "
                     f"Take it out of {side}_videos, or take another teacher."
                 )
-    totals = {name: _sum(groups[video] for video in videos) for videos, name in units.items()}
+    totals = {name: _sum(groups[video] for video in videos) for videos, name in named_by.items()}
     named = {"valid": settings.valid_videos, "test": settings.test_videos}
     shares = {
         side: share
@@ -117,7 +117,20 @@ def split_sides(
         (_fill(forced, free, totals, shares, trial) for trial in range(_TRIALS)),
         key=lambda sides: _cost(sides, totals, shares),
     )
-    return {video: chosen[name] for video, name in sorted((v, name) for videos, name in units.items() for v in videos)}
+    name_of = {video: name for videos, name in named_by.items() for video in videos}
+    return {video: chosen[name_of[video]] for video in sorted(name_of)}
+
+
+def units(videos: Collection[str], same_footage: Sequence[Collection[str]]) -> list[tuple[str, ...]]:
+    """Sets of these videos that go together, each sorted, a video alone included; sorted by the first of each."""
+    # also of those whose images all stand under another name, and which tie others together all the same
+    together = {video: {video} for video in {*videos, *(video for each in same_footage for video in each)}}
+    for each in same_footage:
+        joined = set().union(*(together[video] for video in each))
+        for video in joined:
+            together[video] = joined
+    there = (tuple(sorted(video for video in joined if video in videos)) for joined in together.values())
+    return sorted({unit for unit in there if unit})
 
 
 def no_video_on_two_sides(placed: Iterable[tuple[str, str]]) -> CheckResult:
@@ -160,18 +173,6 @@ def _known(groups: Mapping[str, Group], settings: SplitSettings) -> None:
             if video not in groups:
                 near = get_close_matches(video, groups, n=3, cutoff=0.3) or sorted(groups)[:3]
                 raise SplitError(f"{name}: there is no video {video}; there is {', '.join(near) or 'none'}")
-
-
-def _units(groups: Mapping[str, Group], same_footage: Sequence[Collection[str]]) -> dict[tuple[str, ...], str]:
-    """Videos that go together, each set sorted, and its name: that of its first video."""
-    # also of those whose images all stand under another name, and which tie others together all the same
-    together = {video: {video} for video in {*groups, *(video for videos in same_footage for video in videos)}}
-    for videos in same_footage:
-        joined = set().union(*(together[video] for video in videos))
-        for video in joined:
-            together[video] = joined
-    there = [sorted(video for video in videos if video in groups) for videos in together.values()]
-    return {tuple(videos): videos[0] for videos in there if videos}
 
 
 def _fill(

@@ -30,6 +30,7 @@ from sport_assets.detection.samples import Side
 from sport_assets.detection.scored_boxes import of_detections
 from sport_assets.detection.settings import PATCH_PX
 from sport_assets.detection.slicing import Slicing, sliced_images
+from sport_assets.detection.video_identifiers import files_of, of_videos
 from sport_assets.lineage.checks import SAMPLE_ROWS, CheckResult
 from sport_assets.lineage.row_index import RowIndex
 from sport_assets.training.errors import BadSpecError
@@ -116,9 +117,8 @@ def evaluate(
         read_image,
         out / "worst_cases.png",
     )
-    index = RowIndex()
-    index.add(("video",), truth.images["video"].drop_nulls().unique().to_list(), "test")
-    return detector_report.facts(report), [beats_baselines(report)], index
+    measured = of_videos({"test": test.videos()}, files_of(dataset))
+    return detector_report.facts(report), [beats_baselines(report)], measured
 
 
 class TorchDetector:

@@ -7,7 +7,7 @@ formats themselves (``coco``, ``yolo``, ``pascal_voc``, ``cvat``), what becomes 
 import csv
 import io
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
@@ -15,7 +15,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from sport_assets.detection import cvat, pascal_voc, yolo
-from sport_assets.detection.coco import Labels, parse_coco
+from sport_assets.detection.coco import Labels, Unusable, parse_coco
 from sport_assets.detection.errors import BadLabelsError
 from sport_assets.detection.label_entries import (
     BoxEntry,
@@ -34,6 +34,8 @@ SETTINGS_FILES = ("dataset.json", "dataset.yaml")
 MANIFEST_FILE = "manifest.csv"
 ROBOFLOW_CLIP = r"^(?P<clip>.+?)_\d+_\d+_(png|jpe?g)\.rf\.[0-9A-Za-z]+\.\w+$"
 """File names of Roboflow's exports: clip, two numbers, the first format, a hash."""
+_SUBSET = re.compile(r"(?:^|/)instances_([^/]+)\.json$")
+"""The subset whose name COCO and CVAT put into that of its file."""
 _COCO_FILES = re.compile(r"(^|/)(_?annotations\.json|instances_[^/]*\.json|[^/]*\.coco\.json)$")
 
 
@@ -142,8 +144,7 @@ def read_set(folder: Path, settings: SetSettings, images: ImageFolder) -> tuple[
         return kind, pascal_voc.read_pascal_voc(folder, files, images, one_based=settings.voc_one_based)
     found = Entries()
     for file in files:
-        beside = PurePosixPath(file).parent
-        folders = tuple(str(beside / each) for each in (".", "images", "../images"))
+        folders = image_folders(file)
 
         def find(name: str, folders: tuple[str, ...] = folders) -> str | None:
             return images.find(name, folders)
@@ -151,7 +152,7 @@ def read_set(folder: Path, settings: SetSettings, images: ImageFolder) -> tuple[
         where = f"{folder.name}/{file}"
         data = read_file(folder / file, where)
         if kind == "coco":
-            found.add(coco_entries(parse_coco(data, where), file, find))
+            found.add(coco_entries(*parse_coco(data, where, foreign=True), file, find))
         else:
             found.add(cvat.read_cvat(data, file, find, folder.name)[0])
     named = {image.name for image in found.images}
@@ -159,8 +160,22 @@ def read_set(folder: Path, settings: SetSettings, images: ImageFolder) -> tuple[
     return kind, found
 
 
-def coco_entries(labels: Labels, file: str, find: Callable[[str], str | None]) -> Entries:
-    """A COCO file as entries. ``find``: the image that a file name in it means, or None where there is none."""
+def image_folders(file: str) -> tuple[str, ...]:
+    """The folders, relative to the data set, in which the images of a file of labels may lie, most likely first.
+
+    COCO's own layout has ``annotations/instances_train2017.json`` beside ``train2017/``; CVAT's export has the latter
+    in ``images/``.
+    """
+    beside, subset = PurePosixPath(file).parent, _SUBSET.search(file)
+    own = (f"../{subset[1]}", f"../images/{subset[1]}") if subset is not None else ()
+    return tuple(str(beside / each) for each in (*own, ".", "images", "../images"))
+
+
+def coco_entries(labels: Labels, unusable: Sequence[Unusable], file: str, find: Callable[[str], str | None]) -> Entries:
+    """A COCO file as entries; ``unusable``: its annotations without a box, which are set aside.
+
+    ``find``: the image that a file name in it means, or None where there is none.
+    """
     found = Entries()
     names: dict[int, str] = {}
     for row in labels.images.iter_rows(named=True):
@@ -177,6 +192,9 @@ def coco_entries(labels: Labels, file: str, find: Callable[[str], str | None]) -
         found.boxes.append(
             BoxEntry(names[row["image"]], labels.categories[row["category"]], file=file, line=row["box"], **box)
         )
+    for each in unusable:
+        shown = {"image": names[each.image], "label": labels.categories[each.category]}
+        found.faults.append(fault(each.rule, file, each.box, "bbox", each.bbox, **shown))
     return found
 
 

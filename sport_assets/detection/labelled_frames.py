@@ -30,7 +30,8 @@ from sport_assets.lineage.row_index import RowIndex
 
 ANNOTATIONS_FILE, IMAGES_FOLDER = "annotations.json", "images"
 FOOTAGE_FILE = "footage.json"
-"""By the name of a clip, the ``video`` of all images that are of it: the same clip in two data sets is one footage."""
+"""By the name of a clip, the ``video`` of all images that are of it: the same clip in two data sets is one footage. And
+by a ``video``, the others that have an image of it."""
 RAW_FOLDER = "detection/labelled"
 LAYOUT = f"{RAW_FOLDER}/<set>/ with images and labels in COCO, YOLO, Pascal VOC or CVAT"
 VIDEO = "video"
@@ -68,7 +69,8 @@ class _Import:
     boxes: list[pl.DataFrame] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     sources: list[Path] = field(default_factory=list)
-    digests: dict[str, str] = field(default_factory=dict)
+    digests: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """The name and the ``video`` of the first image with these bytes."""
     dropped: Counter[str] = field(default_factory=Counter)
     without_clip: list[str] = field(default_factory=list)
     footage: dict[str, set[str]] = field(default_factory=dict)
@@ -98,8 +100,9 @@ def write_labelled(
     """Import data sets, given by their folders, into the folder ``out``.
 
     Writes annotations.json (COCO; ``video`` is ``<set>/<clip>``, ``source`` is labelled), images/<set>/…, footage.json
-    (clip -> its ``video`` in each data set that does not declare its clips its own) and quarantine.parquet. The same
-    files give the same bytes. ``roles``: keep goalkeepers and referees apart.
+    (clip -> its ``video`` in each data set that does not declare its clips its own; ``video`` -> others that share an
+    image with it) and quarantine.parquet. The same files give the same bytes. ``roles``: keep goalkeepers and referees
+    apart.
     ``withdrawn``: row sets (column -> value, of WITHDRAWABLE) whose images are left out.
     Raises ``BadLabelsError`` for a data set that cannot be read as one; nothing is half imported then.
     """
@@ -129,7 +132,7 @@ def write_labelled(
     quarantine = pl.DataFrame(into.faults, schema=QUARANTINE_SCHEMA).sort(
         "file", "line", "rule", "column", "value", "row"
     )
-    write_quarantine([quarantine], out)
+    quarantined = write_quarantine([quarantine], out)
     index = RowIndex()
     index.add((VIDEO,), labels.images[VIDEO].unique())
     facts = {
@@ -144,7 +147,7 @@ def write_labelled(
         "set_aside": dict(sorted(Counter(each["rule"] for each in into.faults).items())),
         "meaning": {rule: MEANING[rule] for rule in sorted({each["rule"] for each in into.faults})},
     }
-    return StepReport(_checks(into, len(labels.boxes)), facts, len(_set_aside(into.faults)), index)
+    return StepReport(_checks(into, len(labels.boxes)), facts, quarantined, index)
 
 
 def _import(source: Path, roles: bool, withdrawn: set[str], into: _Import) -> None:
@@ -184,14 +187,18 @@ def _import(source: Path, roles: bool, withdrawn: set[str], into: _Import) -> No
             what = f"{stored[0]}x{stored[1]} as it is stored"
             faults.append(fault("image_turned", entry.file, entry.line, "", what, image=entry.name))
             continue
-        first = into.digests.setdefault(file.sha256, f"{source.name}/{entry.name}")
-        if first != f"{source.name}/{entry.name}":
+        # said of an image that is there already, too: its clip may be all that ties two others together
+        if known is not None and not settings.own_clips:
+            into.footage.setdefault(known, set()).add(video)
+        name = f"{source.name}/{entry.name}"
+        first, its_video = into.digests.setdefault(file.sha256, (name, video))
+        if first != name:
             faults.append(fault("image_twice", entry.name, value=first, sha256=file.sha256))
+            if its_video != video:
+                into.footage.setdefault(its_video, set()).add(video)
             continue
         if known is None:
-            into.without_clip.append(f"{source.name}/{entry.name}")
-        elif not settings.own_clips:
-            into.footage.setdefault(known, set()).add(video)
+            into.without_clip.append(name)
         numbers[entry.name] = len(into.images) + len(rows) + 1
         rows.append(
             {

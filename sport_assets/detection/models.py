@@ -30,8 +30,8 @@ from sport_assets.detection.pretrained import load_pretrained
 from sport_assets.detection.samples import Batch, Side, TrainingImages, ValidationImages
 from sport_assets.detection.scored_boxes import of_detections
 from sport_assets.detection.settings import DataSettings, ModelSettings
+from sport_assets.detection.video_identifiers import files_of, of_videos
 from sport_assets.lineage.digest import canonical_json
-from sport_assets.lineage.row_index import RowIndex
 from sport_assets.training.checkpoints import WEIGHTS, load_weights
 from sport_assets.training.errors import BadSpecError
 from sport_assets.training.job import TrainingJob
@@ -246,9 +246,6 @@ def _job(spec: TrainingSpec) -> tuple[TrainingJob, DetectorModule]:
             "model.resolution, or take smaller pictures"
         )
     module.truth = valid.labels
-    index = RowIndex()
-    for name, side in (("train", train), ("valid", valid)):
-        index.add(("video",), side.labels.images["video"].drop_nulls().unique().to_list(), name)
     job = TrainingJob(
         module,
         TorchBatches(TrainingImages(train, module.resolution, data, augmentation, spec.seed)),
@@ -256,7 +253,7 @@ def _job(spec: TrainingSpec) -> tuple[TrainingJob, DetectorModule]:
         sample_weights=train.weights(data.ball_weight) if data.ball_weight != 1 else None,
         monitor="val_map",
         mode="max",
-        identifiers=index,
+        identifiers=of_videos({"train": train.videos(), "valid": valid.videos()}, files_of(folder)),
     )
     return job, module
 
@@ -284,9 +281,9 @@ class TorchBatches:
     def __len__(self) -> int:
         return len(self._source)
 
-    def batch(self, indices: np.ndarray) -> dict[str, Tensor]:
-        """The samples as one batch, in the given order."""
-        made: Batch = self._source.batch(indices)
+    def batch(self, *draws: np.ndarray) -> dict[str, Tensor]:
+        """The samples as one batch, in the given order: their numbers and, in an epoch, how often each came before."""
+        made: Batch = self._source.batch(*draws)
         return {name: torch.from_numpy(np.ascontiguousarray(values)) for name, values in made.items()}
 
 

@@ -74,14 +74,23 @@ def check_readable(path: Path) -> None:
         with torch.serialization.safe_globals([argparse.Namespace, types.SimpleNamespace]):
             content = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except Exception as error:
-        unsafe = isinstance(error, pickle.UnpicklingError)
-        why = "it holds more than tensors and plain values, or is damaged" if unsafe else _first_line(error)
+        why = _first_line(error)
+        if not isinstance(error, OSError) and not _is_checkpoint(path):
+            why = "it is no checkpoint"  # the unpickler's own words are of the first byte that it does not know
+        elif isinstance(error, pickle.UnpicklingError):
+            why = "it holds more than tensors and plain values, or is damaged"
         raise BadWeightsError(
             f"{path}: not a file of weights that can be read safely ({why}). Give a .pth of rfdetr's, or "
             "weights.safetensors of a checkpoint of this line"
         ) from error
     if not isinstance(content, dict):
         raise BadWeightsError(f"{path}: holds a {type(content).__name__}, no weights by name. Give a .pth of rfdetr's")
+
+
+def _is_checkpoint(path: Path) -> bool:
+    """Whether a file begins as what torch saves: a zip file, or of older versions a pickle."""
+    with path.open("rb") as file:
+        return file.read(4).startswith((b"PK\x03\x04", b"\x80"))
 
 
 def _needed(module: DetectorModule) -> list[tuple[str, torch.Tensor]]:

@@ -4,6 +4,7 @@ Belongs here: whose boxes hold for which image after a review, and who reviewed.
 reviewed, the formats themselves (``cvat``, ``coco``).
 """
 
+import json
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -48,6 +49,9 @@ class Reviewed:
     """Rows that could not be used, by ``QUARANTINE_SCHEMA``."""
     not_reviewed: tuple[str, ...]
     """File names of images that were asked for and are not in the file."""
+    unusable: tuple[str, ...]
+    """File names of images that came back and do not count as reviewed: of another size, or with a shape that cannot be
+    used. Without it they would say that there is less in them than the person saw."""
     dropped: Mapping[str, int]
     """Boxes of classes that are not ours, by the name of the class."""
     cut: int
@@ -69,7 +73,7 @@ def read_reviewed(path: Path, asked: Labels, *, roles: bool = False, reviewer: s
     if inside.lower().endswith(".xml"):
         entries, review = cvat.read_cvat(data, file, find)
     else:
-        entries = coco_entries(parse_coco(data, file), file, find)
+        entries = coco_entries(*parse_coco(data, file, foreign=True), file, find)
     if reviewer is not None:
         review = replace(review, assignee=reviewer)
     if not entries.images:
@@ -78,17 +82,29 @@ def read_reviewed(path: Path, asked: Labels, *, roles: bool = False, reviewer: s
             "Bring the review of this very package, and leave the image names as they are."
         )
     images, faults = _images(entries, asked, file)
-    numbers = {row["file_name"]: row["image"] for row in images.iter_rows(named=True)}
-    boxes = [replace(box, score=None) for box in entries.boxes]
-    judged = judge(sorted(boxes, key=lambda box: numbers.get(box.image, 0)), images, numbers, roles=roles)
+    numbers = _numbers(images)
+    boxes = sorted((replace(box, score=None) for box in entries.boxes), key=lambda box: numbers.get(box.image, 0))
+    faults = [*entries.faults, *faults, *judge(boxes, images, numbers, roles=roles).faults]
+    # a person looked at the image, but what of it is left here is not what they saw: not even that nobody is there
+    unusable = {json.loads(each["row"]).get("image") for each in faults} & numbers.keys()
+    faults += [fault("image_not_reviewed", file, value=name, image=name) for name in sorted(unusable)]
+    images = images.filter(~pl.col("file_name").is_in(list(unusable)))
+    numbers = _numbers(images)
+    judged = judge([box for box in boxes if box.image in numbers], images, numbers, roles=roles)
+    came = {entry.name for entry in entries.images}
     return Reviewed(
         Labels(images.with_columns(source=pl.lit("reviewed")), judged.boxes, categories(roles)),
         review,
-        [*entries.faults, *faults, *judged.faults],
-        tuple(name for name in asked.images["file_name"] if name not in {entry.name for entry in entries.images}),
+        faults,
+        tuple(name for name in asked.images["file_name"] if name not in came),
+        tuple(sorted(came - numbers.keys())),
         judged.dropped,
         judged.cut,
     )
+
+
+def _numbers(images: pl.DataFrame) -> dict[str, int]:
+    return dict(images.select("file_name", "image").iter_rows())
 
 
 def _content(path: Path) -> tuple[bytes, str]:

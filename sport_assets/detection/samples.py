@@ -5,7 +5,7 @@ Belongs here: reading images, weights of images, making batches. Must not come h
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
@@ -28,6 +28,7 @@ from sport_assets.detection.settings import DataSettings
 
 ANNOTATIONS = "_annotations.coco.json"
 Batch = dict[str, NDArray[np.generic]]
+D = TypeVar("D")
 T = TypeVar("T")
 
 
@@ -71,6 +72,10 @@ class Side:
         """Image and boxes."""
         return Sample(self.image(number), self._boxes[number], self._categories[number])
 
+    def videos(self) -> list[str]:
+        """The videos that the images are of, each once."""
+        return self.labels.images["video"].drop_nulls().unique().sort().to_list()
+
     def has_ball(self) -> NDArray[np.bool_]:
         """Of each image."""
         return np.array([bool((categories == BALL).any()) for categories in self._categories])
@@ -89,7 +94,7 @@ class Side:
 
 
 class TrainingImages:
-    """Training samples of a side: augmented anew in each epoch, by (seed, epoch, number) alone."""
+    """Training samples of a side: augmented anew each time, by (seed, epoch, number, occurrence in it) alone."""
 
     def __init__(
         self,
@@ -104,7 +109,9 @@ class TrainingImages:
     ) -> None:
         self._side, self._resolution, self._data = side, resolution, data
         self._settings, self._seed, self._epoch = augmentation, seed, epoch
-        self._augmentation = varied or Augmentation(augmentation, side.sample, len(side))
+        self._augmentation = varied or Augmentation(
+            augmentation, side.sample, len(side), with_ball=np.flatnonzero(side.has_ball()).tolist()
+        )
         self._sizes = square_sizes(resolution, augmentation.resize_range)
         self._labels = label_of(side.labels.categories)
 
@@ -117,9 +124,10 @@ class TrainingImages:
             self._side, self._resolution, self._data, self._settings, self._seed, epoch, varied=self._augmentation
         )
 
-    def batch(self, indices: NDArray[np.int64]) -> Batch:
+    def batch(self, indices: NDArray[np.int64], occurrences: NDArray[np.int64] | None = None) -> Batch:
         """Network inputs and targets of the samples, all of one size, which varies from batch to batch.
 
+        ``occurrences``: how often the epoch saw each sample before; by default it is the first time of all.
         ``augmented_balls`` float32 [B, 2]: balls that augmentation and resizing lost in each image, and those added.
         """
         size = self._sizes[0]
@@ -127,8 +135,9 @@ class TrainingImages:
             draw = np.random.default_rng([self._seed, self._epoch, *map(int, indices)])
             size = int(draw.choice(self._sizes))
 
-        def one(number: int) -> tuple[Sample, NDArray[np.float32]]:
-            varied, counts = self._augmentation(number, self._epoch, self._seed)
+        def one(draw: tuple[int, int]) -> tuple[Sample, NDArray[np.float32]]:
+            number, occurrence = draw
+            varied, counts = self._augmentation(number, self._epoch, self._seed, occurrence)
             lost, added = (
                 sum(getattr(tally, what) for tally in counts.values()) for what in ("balls_lost", "balls_added")
             )
@@ -136,7 +145,8 @@ class TrainingImages:
             lost += len(varied.balls) - len(seen.balls)  # under a pixel
             return seen, np.array([lost, added], np.float32)
 
-        made = _threads(self._data.workers, one, indices)
+        before = np.zeros_like(indices) if occurrences is None else occurrences
+        made = _threads(self._data.workers, one, list(zip(indices.tolist(), before.tolist(), strict=True)))
         batch = collate([sample for sample, _ in made], size, self._labels)
         return {**batch, "augmented_balls": np.stack([balls for _, balls in made])}
 
@@ -153,7 +163,7 @@ class ValidationImages:
 
     def batch(self, indices: NDArray[np.int64]) -> Batch:
         """Network inputs and targets; ``number`` [B]: in the side, ``size`` [B, 2]: width and height of the image."""
-        samples = _threads(self._data.workers, self._side.sample, indices)
+        samples = _threads(self._data.workers, self._side.sample, indices.tolist())
         squares = [to_network(sample, self._resolution) for sample in samples]
         sizes = np.array([[sample.width, sample.height] for sample in samples], np.int64)
         return {**collate(squares, self._resolution, self._labels), "number": np.asarray(indices), "size": sizes}
@@ -177,9 +187,9 @@ def collate(squares: list[Sample], size: int, labels: dict[int, int]) -> Batch:
     return {"images": images, "boxes": boxes, "labels": columns}
 
 
-def _threads(workers: int, work: Callable[[int], T], numbers: NDArray[np.int64]) -> list[T]:
+def _threads(workers: int, work: Callable[[D], T], draws: Sequence[D]) -> list[T]:
     """The samples in order, made by so many threads: OpenCV and NumPy let others work meanwhile."""
     if workers == 1:
-        return [work(int(number)) for number in numbers]
+        return [work(draw) for draw in draws]
     with ThreadPoolExecutor(workers) as pool:
-        return list(pool.map(work, map(int, numbers)))
+        return list(pool.map(work, draws))

@@ -8,6 +8,10 @@ from collections.abc import Mapping
 
 CheckTexts = Mapping[str, tuple[bool, str]]
 
+UNUSABLE_LIMIT = 0.02
+"""Largest share of a review's frames that may be left out; a single one never is too many. Left out at random they do
+no harm, but a reviewer who draws every ball as a point takes all frames with a ball away."""
+
 PSEUDO_LABELS: CheckTexts = {
     "has_labels": (True, "The teacher, if any was asked for, found at least one player or ball in the video."),
     "most_frames_have_players": (False, "The teacher found a player in at least nine of ten frames."),
@@ -26,6 +30,11 @@ REVIEW_QUEUE: CheckTexts = {
 REVIEWED_LABELS: CheckTexts = {
     "has_reviewed_frames": (True, "At least one frame of the video was reviewed."),
     "labels_usable": (False, "Every image and box that came back is one of the video's frames and can be used."),
+    "frames_usable": (
+        True,
+        f"At most {UNUSABLE_LIMIT:.0%} of the frames that came back do not count as reviewed, since they have another "
+        "size or a shape that cannot be used.",
+    ),
     "queue_reviewed": (False, "Every frame of the review queue came back."),
     "classes_known": (False, "Every box is of a class of this line."),
     "reviewer_known": (False, "It is known who reviewed."),

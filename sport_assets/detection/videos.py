@@ -91,7 +91,12 @@ def settings_file(key: str) -> str:
 
 def video_of(files: Iterable[tuple[RawFile, Path]]) -> Path:
     """The video among a partition's recorded files."""
-    return next(path for file, path in files if _in_videos(file) and not file.path.endswith(SETTINGS_SUFFIX))
+    return next(path for file, path in files if _is_video(file))
+
+
+def digest_of(files: Iterable[RawFile]) -> str:
+    """The SHA-256 of the video among a partition's recorded files: the same video under another name has the same."""
+    return next(file.sha256 for file in files if _is_video(file))
 
 
 def events_of(files: Iterable[tuple[RawFile, Path]]) -> Path | None:
@@ -118,6 +123,10 @@ def teachers(data: Path, default: str) -> dict[str, str]:
             own = None
         found[key] = own or default
     return found
+
+
+def _is_video(file: RawFile) -> bool:
+    return _in_videos(file) and not file.path.endswith(SETTINGS_SUFFIX)
 
 
 def _in_videos(file: RawFile) -> bool:

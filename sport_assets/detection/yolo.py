@@ -36,13 +36,14 @@ def read_yolo(folder: Path, images: ImageFolder) -> Entries:
     texts = {
         name
         for name in files_below(folder)
-        if name.endswith(".txt") and not PurePosixPath(name).name.lower().startswith(_OTHER_TEXTS)
+        if name.lower().endswith(".txt") and not PurePosixPath(name).name.lower().startswith(_OTHER_TEXTS)
     }
     found = Entries()
     for image in images.names:
-        labels = _label_file(image)
-        if labels not in texts:
-            found.faults.append(fault("image_without_labels", image, value=labels))
+        wanted = _label_file(image)
+        labels = next((name for name in (wanted, wanted.removesuffix(".txt") + ".TXT") if name in texts), None)
+        if labels is None:
+            found.faults.append(fault("image_without_labels", image, value=wanted))
             continue
         texts.discard(labels)
         found.images.append(ImageEntry(image, labels))
@@ -67,6 +68,7 @@ def _class_names(folder: Path) -> dict[int, str]:
         raise BadLabelsError(
             f"{where}: no names of classes. YOLO's file has names: [ball, player] or names: {{0: ball}}."
         )
+    names = {int(key) if isinstance(key, str) and key.isdecimal() else key: name for key, name in names.items()}
     for index, name in names.items():
         if not isinstance(index, int) or isinstance(index, bool) or not isinstance(name, str):
             raise BadLabelsError(f"{where}: names: {index!r}: {name!r} is not the number of a class and its name")

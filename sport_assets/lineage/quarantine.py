@@ -133,10 +133,13 @@ def sift(
 
 
 def write_quarantine(tables: Iterable[pl.DataFrame], folder: Path) -> int:
-    """Write the quarantined rows of one materialization beside its clean table; returns the distinct source rows."""
+    """Write the quarantined rows of one materialization beside its clean table; returns the distinct source rows.
+
+    What the row says tells rows apart, too: not every format has lines, as CVAT's, where shapes count by image.
+    """
     table = pl.concat([pl.DataFrame(schema=QUARANTINE_SCHEMA), *tables])
     table.write_parquet(folder / QUARANTINE_FILE)
-    return table.select("file", "line").n_unique() if len(table) else 0
+    return table.select("file", "line", "row").n_unique() if len(table) else 0
 
 
 def _failure_rows(rows: pl.Series, rule: str, column: str, frame: pl.DataFrame) -> pl.DataFrame:

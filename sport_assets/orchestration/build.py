@@ -236,9 +236,10 @@ class Builder:
         layout = DECLARATIONS[key].raw_layout
         expected = f"Expected: {layout}" if layout else f"Expected, for example: {', '.join(examples)}"
         name = Step(key, wanted[0]) if len(wanted) == 1 else key
+        samples = f", or make some: sport-assets sample-data {line}" if DECLARATIONS[key].raw_samples else ""
         return (
             f"{name}: none of its raw files are in {self._home.data}. {expected}. "
-            f"Put yours there (see data/README.md), or make some: sport-assets sample-data {line}"
+            f"Put yours there (see data/README.md){samples}"
         )
 
     # -- running ----------------------------------------------------------------------------------------------------

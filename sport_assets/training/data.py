@@ -24,6 +24,15 @@ def epoch_order(samples: int, seed: int, epoch: int, weights: np.ndarray | None 
     return generator.choice(samples, samples, p=weights / weights.sum()).astype(np.int64)
 
 
+def occurrences(order: np.ndarray) -> np.ndarray:
+    """How often the sample at each place of an order came before (int64, as many): 0 for the first time."""
+    by_sample = np.argsort(order, kind="stable")
+    grouped = order[by_sample]
+    found = np.empty(len(order), np.int64)
+    found[by_sample] = np.arange(len(order)) - np.searchsorted(grouped, grouped)
+    return found
+
+
 class EpochLoader:
     """Training batches of one rank.
 
@@ -61,14 +70,16 @@ class EpochLoader:
         start, self._start = self._start, 0
         self._position = start
         epoch = self._epoch()
-        source = self._source.in_epoch(epoch) if isinstance(self._source, EpochSource) else self._source
+        varied = self._source.in_epoch(epoch) if isinstance(self._source, EpochSource) else None
         order = epoch_order(len(self._source), self._seed, epoch, self._weights)
         padding = -len(order) % self._world
-        mine = np.resize(order, len(order) + padding)[self._rank() :: self._world]
+        order = np.resize(order, len(order) + padding)
+        # counted over the whole epoch, so that neither the rank nor where a resumed run begins changes a sample
+        mine, before = (each[self._rank() :: self._world] for each in (order, occurrences(order)))
         for number in range(start, len(self)):
-            indices = mine[number * self._batch_size : (number + 1) * self._batch_size]
+            here = slice(number * self._batch_size, (number + 1) * self._batch_size)
             self._position = number + 1
-            yield source.batch(indices)
+            yield self._source.batch(mine[here]) if varied is None else varied.batch(mine[here], before[here])
 
     def state_dict(self) -> dict[str, int]:
         """Batches handed out in this epoch; 0 when it is over."""

@@ -32,12 +32,22 @@ class BatchSource(Protocol):
         """
 
 
+class EpochBatches(Protocol):
+    """Samples as they are in one epoch."""
+
+    def batch(self, indices: np.ndarray, occurrences: np.ndarray) -> Any:
+        """As `BatchSource.batch`, of samples that were drawn `occurrences` (int64 [B]) times before in this epoch.
+
+        Must depend on the epoch and these numbers alone. What is drawn again should look different again.
+        """
+
+
 @runtime_checkable
 class EpochSource(BatchSource, Protocol):
     """Samples that look different in each epoch, as augmented ones do."""
 
-    def in_epoch(self, epoch: int) -> BatchSource:
-        """The samples as they are in one epoch (from 0): its batches depend on epoch and indices alone."""
+    def in_epoch(self, epoch: int) -> EpochBatches:
+        """The samples as they are in one epoch (from 0)."""
 
 
 @dataclass

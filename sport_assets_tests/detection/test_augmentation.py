@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from sport_assets.detection.augmentation.balls import cut_out
+from sport_assets.detection.augmentation.balls import ball_bank, cut_out
 from sport_assets.detection.augmentation.gallery import gallery
 from sport_assets.detection.augmentation.pipeline import Augmentation
 from sport_assets.detection.augmentation.sample import Sample, Tally, total
@@ -47,6 +47,15 @@ def test_seed_epoch_and_index_decide_alone() -> None:
     assert len(set(forwards)) == COUNT
     assert all(content(first(index, 4, 11)[0]) != forwards[index] for index in range(COUNT))
     assert all(content(first(index, 3, 12)[0]) != forwards[index] for index in range(COUNT))
+
+
+def test_a_sample_that_is_drawn_again_in_an_epoch_looks_different_and_the_first_as_ever() -> None:
+    varied = augmentation()
+    for index in range(COUNT):
+        first, second, third = (content(varied(index, 3, 11, occurrence)[0]) for occurrence in range(3))
+        assert len({first, second, third}) == 3
+        assert first == content(varied(index, 3, 11)[0])
+        assert second == content(augmentation()(index, 3, 11, 1)[0])
 
 
 def test_one_operation_switched_off_leaves_what_others_draw() -> None:
@@ -123,6 +132,18 @@ def test_given_balls_are_pasted_and_without_any_nothing_is() -> None:
     assert len(augmentation(settings).balls) == COUNT
     plain, counts = Augmentation(settings, scene, COUNT, balls=[])(0, 0, 0)
     assert content(plain) == content(scene(0)) and counts["copy_paste"].balls_added == 0
+
+
+def test_the_bank_spreads_over_the_samples_that_are_said_to_have_a_ball() -> None:
+    asked: list[int] = []
+
+    def noted(index: int) -> Sample:
+        asked.append(index)
+        return scene(index)
+
+    bank = ball_bank(noted, [1, 2, 5, 7], 2)
+    assert (asked, len(bank)) == ([1, 5], 2)
+    assert not ball_bank(noted, [], 2) and len(ball_bank(noted, [3], 2)) == 1
 
 
 @pytest.mark.parametrize(

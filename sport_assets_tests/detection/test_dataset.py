@@ -30,6 +30,7 @@ from sport_assets.detection.errors import BadLabelsError
 from sport_assets.detection.labelled_frames import write_labelled
 from sport_assets.detection.near_duplicates import nearest_across, perceptual_hash, perceptual_hashes
 from sport_assets.detection.step_report import StepReport
+from sport_assets.detection.video_identifiers import files_of, of_videos
 from sport_assets.lineage.checks import CheckResult
 from sport_assets_tests.detection import label_sets
 from sport_assets_tests.detection.label_sets import bytes_below, labels_in, paint, pixels_of
@@ -480,3 +481,51 @@ def test_a_clip_in_two_labelled_sets_is_one_footage_unless_they_say_otherwise(tm
     together = [["v1/a", "v2/a"], ["v1/b", "v2/b"]]
     assert content["same_footage"] == ([] if own else together)
     assert content["sides"]["valid"] == (["v1/a"] if own else ["v1/a", "v2/a"])
+
+
+@pytest.mark.parametrize("all_of_it", [False, True])
+def test_clips_that_share_an_image_stay_on_one_side_even_through_a_clip_that_is_left_out(
+    tmp_path: Path, all_of_it: bool
+) -> None:
+    """One clip of each of two sets is cut from the same footage, as the third shows: it has images of both."""
+    for number, name in enumerate(("one", "two", "zero")):
+        folder = label_sets.coco(tmp_path / name)
+        for place, image in enumerate(label_sets.NAMES):
+            paint(folder / image, 10 * number + place)
+        label_sets.write(folder / "dataset.json", label_sets.SETTINGS | {"own_clips": True})
+    (tmp_path / "zero/dataset.json").unlink()  # all of it is one clip
+    shared = {"a_0001.png": "one/a_0001.png", "a_0002.png": "two/b_0001.png"}
+    if all_of_it:
+        shared |= {"b_0001.png": "one/a_0002.png", "b_0002.png": "two/b_0002.png"}
+    for image, same in shared.items():
+        shutil.copyfile(tmp_path / same, tmp_path / "zero" / image)
+    imported, out = tmp_path / "imported", tmp_path / "out"
+    imported.mkdir()
+    out.mkdir()
+    write_labelled([tmp_path / "one", tmp_path / "two", tmp_path / "zero"], imported)
+    settings = {"valid_share": 0.0, "test_share": 0.0, "layout": "rfdetr", "least_score": 0.0}
+    given: list[tuple[Kind, str, Path, Path]] = [("labelled", "detection", imported, imported)]
+    write_from_folders(given, out, settings={**settings, "valid_videos": ["one/a"]}, teacher_videos=())
+    content = json.loads((out / "split.json").read_text())
+    together = ["one/a", "two/b"] + ["zero/zero"] * (not all_of_it)
+    assert content["same_footage"] == [together]
+    assert content["sides"] == {"train": ["one/b", "two/a"], "valid": together}
+
+
+def test_a_video_under_two_names_is_one_footage_and_its_file_identifies_it(tmp_path: Path, pseudo: Source) -> None:
+    """Other frames were taken under the other name, so that no image is the same."""
+    files = {video: video for video in VIDEOS} | {"match_3": "match_1", "not here": "match_2"}
+    settings = SplitSettings(valid_share=0, valid_videos=("match_1",))
+    report = written(tmp_path / "out", pseudo, split=settings, video_sha256=files)
+    content = json.loads((tmp_path / "out/split.json").read_text())
+    assert content["same_footage"] == [["match_1", "match_3"]]
+    assert content["sides"]["valid"] == ["match_1", "match_3"]
+    found = {(each.name, each.side): each.values() for each in report.identifiers.identifiers()}
+    assert found["video", "valid"] == ["match_1", "match_3"] and found["video_sha256", "valid"] == ["match_1"]
+    assert files_of(tmp_path / "out") == {video: files[video] for video in VIDEOS}
+    assert not files_of(tmp_path / "pseudo"), "no split was made there"
+
+
+def test_a_clip_without_a_file_is_known_by_its_name_alone() -> None:
+    [found] = of_videos({"test": ["set/clip"]}, {"match_1": "digest"}).identifiers()
+    assert (found.name, found.side, found.values()) == ("video", "test", ["set/clip"])

@@ -18,6 +18,8 @@ from sport_assets.detection.slicing import Image
 
 WIDTH, HEIGHT = 192, 128
 Answer = Callable[[Image], Detections]
+MEASURED = {"video": ["test0", "test1"], "video_sha256": ["b"]}
+"""Of which one video has a file: a student must be found to be judged by it under whatever name."""
 Row = Sequence[float]
 """Category, score, left, top, right, bottom."""
 
@@ -88,7 +90,10 @@ def evaluated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, detect: Answer) -
     monkeypatch.setattr(evaluation, "load", lambda _: None)
     monkeypatch.setattr(evaluation, "write_json", lambda _, report: written.update(report))
     (tmp_path / "out").mkdir()
-    evaluation.evaluate(tmp_path, dataset(tmp_path / "data"), {}, out=tmp_path / "out")
+    split = dataset(tmp_path / "data")
+    split.write_text('{"video_sha256": {"train0": "a", "test0": "b"}}')
+    _, _, index = evaluation.evaluate(tmp_path, split, {}, out=tmp_path / "out")
+    assert {each.name: each.values() for each in index.identifiers()} == MEASURED
     return written
 
 

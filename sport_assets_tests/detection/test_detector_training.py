@@ -103,6 +103,21 @@ def test_phase_2_begins_with_the_best_of_phase_1(trained: Path, data: Path) -> N
     assert all(parameter.requires_grad for parameter in job.module.parameters())
 
 
+def test_a_training_says_which_videos_it_read_by_name_and_by_file(tmp_path: Path) -> None:
+    from sport_assets.detection.models import build_head
+
+    folder = tiny_dataset(tmp_path / "data", train=8, valid=4)
+    (folder / "split.json").write_text(json.dumps({"video_sha256": {"train_1": "a", "valid_0": "b"}}))
+    index = build_head(spec_of("phase_1", folder)).identifiers
+    assert index is not None
+    assert {(each.name, each.side): each.values() for each in index.identifiers()} == {
+        ("video", "train"): ["train_0", "train_1"],
+        ("video", "valid"): ["valid_0"],
+        ("video_sha256", "train"): ["a"],
+        ("video_sha256", "valid"): ["b"],
+    }
+
+
 def test_the_same_training_gives_the_same_bits(trained: Path, trainers: Trainers, data: Path, tmp_path: Path) -> None:
     assert trainers.run(spec_of("phase_1", data), tmp_path / "again")[0] == 0
     same = [(folder / "out" / "weights.safetensors").read_bytes() for folder in (trained / "head", tmp_path / "again")]

@@ -102,6 +102,28 @@ def test_coco_finds_images_beside_it_in_images_and_in_the_specs_layout(file: str
     assert said(imported(folder)[1]) == TRUTH
 
 
+@pytest.mark.parametrize("place", ["{}", "images/{}"])
+def test_coco_finds_the_images_of_each_subset_in_its_own_folder(place: str, tmp_path: Path) -> None:
+    """The layouts of COCO itself and of CVAT's export. Both subsets have a file of that name."""
+    folder = coco(tmp_path / "set")
+    (folder / "_annotations.coco.json").unlink()
+    for subset, names in (("train2017", NAMES[:2]), ("val2017", NAMES[2:])):
+        content = coco_content()
+        content["images"] = [image for image in content["images"] if image["file_name"] in names]
+        numbers = {image["id"] for image in content["images"]}
+        content["annotations"] = [box for box in content["annotations"] if box["image_id"] in numbers]
+        images = folder / place.format(subset)
+        images.mkdir(parents=True)
+        for number, image in enumerate(content["images"]):
+            (folder / image["file_name"]).rename(images / f"same_{number}.png")
+            image["file_name"] = f"same_{number}.png"
+        write(folder / f"annotations/instances_{subset}.json", content)
+    report, labels, quarantine = imported(folder)
+    assert quarantine.is_empty() and report.facts["boxes"] == len(labels.boxes) == sum(map(len, BOXES.values()))
+    names_of = [Path(name).relative_to("images/set").as_posix() for name in labels.images["file_name"]]
+    assert names_of == [f"{place.format(subset)}/same_{n}.png" for subset in ("train2017", "val2017") for n in (0, 1)]
+
+
 def test_linked_folders_are_followed_and_circles_end(tmp_path: Path) -> None:
     real = coco(tmp_path / "elsewhere")
     folder = tmp_path / "set"
@@ -285,22 +307,16 @@ REFUSED: dict[str, tuple[str, Change, str]] = {
     "coco: wrong type of key": ("coco", change_coco(lambda c: c.update(images={})), "no list 'images'"),
     "coco: entry is no object": ("coco", change_coco(lambda c: c["images"].append(3)), r"images\[4\]: id is None"),
     "coco: text for a width": ("coco", image(width="96"), "width is '96', not int"),
+    "coco: half a pixel": ("coco", image(width=95.5), "width is 95.5, not int"),
     "coco: no width": ("coco", image(width=0), "width is 0"),
     "coco: true for an id": ("coco", image(id=True), "id is True, not int"),
     "coco: an id too large": ("coco", image(id=10**30), "too large"),
-    "coco: text for a frame": ("coco", image(frame="7"), "frame is '7'"),
     "coco: image twice": ("coco", image(id=11), "image id 11 is there twice"),
     "coco: box twice": ("coco", box(id=2), "annotation id 2 is there twice"),
     "coco: box of no image": ("coco", box(image_id=99), "image 99, which is not among the images"),
     "coco: unknown category": ("coco", box(category_id=99), "category 99"),
     "coco: category without a name": ("coco", change_coco(lambda c: c["categories"][0].pop("name")), "has no name"),
     "coco: category twice": ("coco", change_coco(lambda c: c["categories"][1].update(id=0)), "two categories"),
-    "coco: bbox missing": ("coco", box(bbox=None), "bbox is None, not four finite numbers"),
-    "coco: bbox of three": ("coco", box(bbox=[1, 2, 3]), "not four finite numbers"),
-    "coco: text in bbox": ("coco", box(bbox=[1, 2, 3, "4"]), "not four finite numbers"),
-    "coco: NaN in bbox": ("coco", box(bbox=[1, 2, 3, float("nan")]), "not four finite numbers"),
-    "coco: infinity in bbox": ("coco", box(bbox=[1, 2, float("inf"), 3]), "not four finite numbers"),
-    "coco: a huge number in bbox": ("coco", box(bbox=[1, 2, 10**400, 3]), "not four finite numbers"),
     "coco: score above 1": ("coco", box(score=1.5), "score is 1.5"),
     "coco: score is text": ("coco", box(score="high"), "score is 'high'"),
     "coco: score is true": ("coco", box(score=True), "score is True"),
@@ -352,6 +368,39 @@ REFUSED: dict[str, tuple[str, Change, str]] = {
 }
 
 
+FOREIGN: dict[str, dict[str, object]] = {
+    "whole numbers as floats": {"width": float(WIDTH), "height": float(HEIGHT), "id": 10.0},
+    "other things under our optional names": {"frame": "000", "video": 5, "time_ms": "0:01", "source": {"cam": 1}},
+}
+
+
+@pytest.mark.parametrize("values", FOREIGN.values(), ids=list(FOREIGN))
+def test_coco_of_other_tools_is_read(values: dict[str, object], tmp_path: Path) -> None:
+    folder = coco(tmp_path / "set")
+    image(**values)(folder)
+    report, labels, _ = imported(folder)
+    assert said(labels) == TRUTH and not failed(report)
+    assert labels.images["video"][0] == "set/a" and labels.images["frame"][0] is None
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [(box(bbox=[1, 2, 3]), "bbox is .1, 2, 3., not four finite numbers"), (image(frame="7"), "frame is '7'")],
+)
+def test_coco_of_our_own_is_refused_where_anything_is_amiss(change: Change, message: str, tmp_path: Path) -> None:
+    change(tmp_path)
+    with pytest.raises(BadLabelsError, match=message):
+        read_coco(tmp_path / COCO_JSON)
+
+
+def test_yolo_of_other_tools_is_read(tmp_path: Path) -> None:
+    folder = yolo(tmp_path / "set")
+    write(folder / "data.yaml", "names: {'0': ball, '1': player, '2': goalkeeper}")
+    (folder / YOLO).rename(folder / YOLO.replace(".txt", ".TXT"))
+    report, labels, quarantine = imported(folder)
+    assert said(labels) == TRUTH and not failed(report) and quarantine.is_empty()
+
+
 @pytest.mark.parametrize("what", REFUSED)
 def test_files_that_are_not_of_their_format_are_refused(what: str, tmp_path: Path) -> None:
     kind, change, message = REFUSED[what]
@@ -367,6 +416,14 @@ def test_files_that_are_not_of_their_format_are_refused(what: str, tmp_path: Pat
 SET_ASIDE: dict[str, tuple[str, Change, dict[str, int]]] = {
     "coco: box outside": ("coco", box(bbox=[90, 8, 12, 24]), {"outside_the_image": 1}),
     "coco: box just beyond": ("coco", box(bbox=[-0.9, 8, 0.5, 24]), {"outside_the_image": 1}),
+    "coco: bbox missing": ("coco", change_coco(lambda c: c["annotations"][0].pop("bbox")), {"not_a_box": 1}),
+    "coco: bbox empty": ("coco", box(bbox=[]), {"not_a_box": 1}),
+    "coco: bbox of three": ("coco", box(bbox=[1, 2, 3]), {"not_a_box": 1}),
+    "coco: text in bbox": ("coco", box(bbox=[1, 2, 3, "4"]), {"not_a_number": 1}),
+    "coco: true in bbox": ("coco", box(bbox=[1, 2, 3, True]), {"not_a_number": 1}),
+    "coco: NaN in bbox": ("coco", box(bbox=[1, 2, 3, float("nan")]), {"finite": 1}),
+    "coco: infinity in bbox": ("coco", box(bbox=[1, 2, float("inf"), 3]), {"finite": 1}),
+    "coco: a huge number in bbox": ("coco", box(bbox=[1, 2, 10**400, 3]), {"finite": 1}),
     "coco: negative size": ("coco", box(bbox=[10, 8, -2, 24]), {"no_area": 1}),
     "coco: no area": ("coco", box(bbox=[10, 8, 0, 0]), {"no_area": 2}),
     "coco: image missing": ("coco", gone(NAMES[0]), {"image_missing": 1, "image_set_aside": 2}),
@@ -474,6 +531,14 @@ def test_one_bad_row_never_rejects_and_more_than_the_share_does(tmp_path: Path) 
     other = yolo(tmp_path / "two" / "set")
     write(other / YOLO, "9 .5 .5 .1 .1\n9 .4 .4 .1 .1")
     assert failed(imported(other)[0]) == {"boxes_are_boxes", "quarantined_share"}
+
+
+def test_every_missing_image_of_a_cvat_file_counts(tmp_path: Path) -> None:
+    folder = cvat(tmp_path / "set")
+    for name in NAMES[:2]:
+        (folder / "images" / name).unlink()
+    report, _, _ = imported(folder)
+    assert report.quarantined == 2 and "quarantined_share" in failed(report)
 
 
 def test_no_box_at_all_is_rejected(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sport_assets.detection import cvat
+from sport_assets.detection.annotation_schemas import MEANING
 from sport_assets.detection.categories import CATEGORIES
 from sport_assets.detection.coco import Labels, read_coco, write_coco
 from sport_assets.detection.errors import BadLabelsError
@@ -130,12 +131,34 @@ def test_rows_of_a_review_that_cannot_be_used_are_told(tmp_path: Path, asked: La
     found = read_reviewed(path, asked)
     assert sorted(each["rule"] for each in found.faults) == [
         "image_missing",
+        "image_not_reviewed",
         "image_set_aside",
         "image_size_differs",
         "no_area",
         "outside_the_image",
     ]
-    assert found.labels.boxes.is_empty() and found.labels.images["frame"].to_list() == [0]
+    assert found.labels.boxes.is_empty() and found.labels.images.is_empty(), "not: nothing is in frame 0"
+    assert found.unusable == ("images/v/000000.png", "images/v/000001.png")
+
+
+POINT = '<points label="ball" points="3,4"/>'
+
+
+@pytest.mark.parametrize("shape", [POINT, cvat_box("ball", 1, 2, 3, 4, 'rotation="10"'), cvat_box("", 1, 2, 3, 4)])
+def test_a_frame_with_an_unusable_shape_is_not_taken_as_reviewed(shape: str, tmp_path: Path, asked: Labels) -> None:
+    good = cvat_box("player", 10, 10, 5, 9)
+    path = xml(
+        tmp_path / "back.xml",
+        cvat_image("v/000000.png", boxes=shape + good),
+        cvat_image("v/000001.png"),
+        cvat_image("v/000002.png", boxes=good),
+    )
+    found = read_reviewed(path, asked)
+    assert found.labels.images["frame"].to_list() == [1, 2], "a frame without any shape says that nobody is there"
+    assert found.labels.boxes.select("box", "image", "category").rows() == [(1, 3, 1)]
+    assert (found.unusable, found.not_reviewed) == (("images/v/000000.png",), ())
+    assert [each["rule"] for each in found.faults][1:] == ["image_not_reviewed"]
+    assert {each["rule"] for each in found.faults} <= set(MEANING)
 
 
 def zipped(path: Path, *names: str) -> None:

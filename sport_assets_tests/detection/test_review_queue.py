@@ -24,7 +24,9 @@ from sport_assets.detection.review_queue import (
 )
 from sport_assets.detection.reviewed_labels import write_reviewed
 from sport_assets.detection.teachers import TeacherSettings
+from sport_assets.detection.teaching_checks import REVIEWED_LABELS
 from sport_assets_tests.detection.frame_folders import SayingTeacher, make_frames
+from sport_assets_tests.detection.label_sets import cvat_image
 
 SURE, DOUBTFUL = (10, 120, 30, 160, 0.9, 1), (60, 120, 80, 160, 0.25, 1)
 BALL = (200, 150, 206, 156, 0.5, 2)
@@ -177,6 +179,29 @@ def test_unknown_images_of_a_review_are_quarantined(frames: Path, pseudo: Path, 
     checks = {check.name: check for check in report.checks}
     assert not checks["labels_usable"].passed and not checks["reviewer_known"].passed
     assert not report.identifiers
+
+
+@pytest.mark.parametrize(("spoiled", "passed"), [(1, True), (2, False), (6, False)])
+def test_a_review_with_many_frames_that_cannot_be_used_is_rejected(
+    spoiled: int, passed: bool, frames: Path, pseudo: Path, tmp_path: Path
+) -> None:
+    """As where a person drew balls as points: what is left would be the frames without a ball."""
+    sent = read_coco(pseudo / "annotations.json")
+    rows = [
+        cvat_image(name, 640, 360, '<points label="ball" points="3,4"/>' if number < spoiled else "")
+        for number, name in enumerate(sent.images["file_name"])
+    ]
+    (tmp_path / "review.xml").write_text(f"<annotations>{''.join(rows)}</annotations>")
+    out = tmp_path / "out"
+    out.mkdir()
+    report = write_reviewed(tmp_path / "review.xml", frames, "left", out, reviewer="ada")
+    checks = {check.name: check for check in report.checks}
+    check = checks["frames_usable"]
+    assert (check.passed, check.blocking, check.failed, check.checked) == (passed, True, spoiled, 6)
+    assert list(checks) == list(REVIEWED_LABELS)
+    assert len(read_coco(out / "annotations.json").images) == report.facts["frames"] == 6 - spoiled
+    assert checks["has_reviewed_frames"].passed == (spoiled < 6)
+    assert report.quarantined == report.facts["quarantined"] == 2 * spoiled, "each point, and its frame"
 
 
 def test_reviews_of_another_video_are_refused(frames: Path, tmp_path: Path) -> None:

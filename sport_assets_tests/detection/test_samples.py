@@ -4,6 +4,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import polars as pl
 import pytest
 
 from sport_assets.detection.augmentation.settings import AugmentationSettings
@@ -60,6 +61,18 @@ def test_images_with_a_ball_weigh_more(tmp_path: Path) -> None:
     assert plain.weights(3.0).tolist() == [1.0]
 
 
+def test_balls_to_paste_come_from_the_images_that_have_one(tmp_path: Path) -> None:
+    """Two of twelve have one, and neither is among two images that are spread evenly over all."""
+    folder = tiny_dataset(tmp_path, train=12, valid=1, test=1)
+    labels = Side(folder, "train").labels
+    rare = labels.boxes.filter((pl.col("category") != BALL) | pl.col("image").is_in([4, 10]))
+    write_coco(Labels(labels.images, rare, labels.categories), folder / "train" / "_annotations.coco.json")
+    paste = AugmentationSettings.only("copy_paste")
+    settings = paste.model_copy(update={"copy_paste": paste.copy_paste.model_copy(update={"bank_images": 2})})
+    batch = TrainingImages(Side(folder, "train"), 64, DataSettings(), settings, seed=0).batch(np.arange(12))
+    assert np.count_nonzero(batch["augmented_balls"][:, 1]) > 10
+
+
 @pytest.mark.parametrize("workers", [1, 3])
 def test_an_epochs_batches_follow_from_seed_epoch_and_number_alone(tmp_path: Path, workers: int) -> None:
     side = Side(tiny_dataset(tmp_path, train=6, valid=1, test=1), "train")
@@ -67,4 +80,7 @@ def test_an_epochs_batches_follow_from_seed_epoch_and_number_alone(tmp_path: Pat
     numbers = np.array([4, 0, 2])
     one, again, other = (images.in_epoch(epoch).batch(numbers) for epoch in (1, 1, 2))
     assert all(np.array_equal(one[name], again[name]) for name in one)
+    drawn = [images.in_epoch(1).batch(np.array([4, 4, 4]), np.array([0, 1, 1]))["images"] for _ in range(2)]
+    first, second, third = drawn[0]
+    assert np.array_equal(drawn[0], drawn[1]) and np.array_equal(second, third) and not np.array_equal(first, second)
     assert not (one["images"].shape == other["images"].shape and np.array_equal(one["images"], other["images"]))

@@ -59,7 +59,8 @@ def _save(content: Any, path: Path) -> None:
 
 UNREADABLE: dict[str, tuple[Callable[[Path], Any], str]] = {
     "empty": (lambda path: path.write_bytes(b""), "not a file of weights that can be read safely"),
-    "text": (lambda path: path.write_text("weights"), "more than tensors and plain values, or is damaged"),
+    "text": (lambda path: path.write_text("weights"), r"\(it is no checkpoint\)"),
+    "other text": (lambda path: path.write_text("import torch"), r"\(it is no checkpoint\)"),
     "torn": (lambda path: path.write_bytes(b"PK\x03\x04 torn"), "not a file of weights that can be read safely"),
     "code": (lambda path: _save({"model": Code(path.with_name("ran"))}, path), "more than tensors and plain values"),
     "plain pickle with code": (

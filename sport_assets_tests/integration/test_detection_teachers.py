@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from sport_assets.detection.coco import read_coco
+from sport_assets.lineage.digest import sha256_file
 from sport_assets.orchestration.leakage import FROM_ELSEWHERE, learned_from
 from sport_assets_tests.detection.onnx_files import shipped_content, write_constant_detector
 from sport_assets_tests.detection.video_files import write_video
@@ -44,9 +45,12 @@ def test_weights_are_for_the_videos_of_a_detector_and_say_what_they_learned_from
     [unknown] = made.facts[FROM_ELSEWHERE]
     assert unknown == {"file": "teacher.onnx", "sha256": made.raw_files[0].sha256}
 
-    with closing(lineage_of(tmp_path)) as lineage:  # as if this very file had been trained and exported here
+    # as if this very file had been trained and exported here, on a video that had another name
+    video = sha256_file(data / "videos" / "pan.mp4")
+    with closing(lineage_of(tmp_path)) as lineage:
         with lineage.record("detection/detector_checkpoint", "sanity|0", code_version="1") as record:
-            record.index_rows(["video"], ["still"], "train")
+            record.index_rows(["video"], ["elsewhere"], "train")
+            record.index_rows(["video_sha256"], [video], "train")
             record.output("weights.safetensors").write_bytes(b"weights")
             record.publish(facts={"spec_digest": "a" * 64})
         with lineage.record("detection/exported_model", "sanity|0", code_version="1") as record:
@@ -61,7 +65,10 @@ def test_weights_are_for_the_videos_of_a_detector_and_say_what_they_learned_from
     assert [ref.key for ref in made.inputs if ref.pinned] == ["detection/exported_model"]
     assert FROM_ELSEWHERE not in made.facts
     with closing(lineage_of(tmp_path)) as lineage:
-        assert learned_from(lineage, [made.id], ["video"]) == {("still",)}
+        assert learned_from(lineage, [made.id], ["video"]) == {("elsewhere",)}
+    dataset = ("build", "detection/coco_dataset", *BUILD[2:], "--set", "threshold=0.2", "--set", "test_share=0")
+    said_no = refusal(tmp_path, *dataset, "--set", 'valid_videos=["pan"]')
+    assert "pan cannot be on valid: a teacher was trained on it" in said_no
 
     said.unlink()
     assert "weights: set, but only teacher=rfdetr has a use for it" in refusal(tmp_path, *BUILD)

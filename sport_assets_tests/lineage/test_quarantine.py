@@ -94,6 +94,13 @@ def test_lines_may_be_given(tmp_path: Path) -> None:
     assert write_quarantine([], tmp_path) == 0
 
 
+def test_rows_of_a_format_without_lines_are_counted_by_what_they_say(tmp_path: Path) -> None:
+    """A shape's number within its image is its line: the third shape of two images is two rows, of two broken rules."""
+    rules = {"rule": ["no_area", "no_area", "finite"], "column": "x", "value": "0", "file": "f.xml", "line": 3}
+    table = pl.DataFrame(rules | {"row": ['{"image": 1}', '{"image": 2}', '{"image": 2}']}, schema=QUARANTINE_SCHEMA)
+    assert write_quarantine([table], tmp_path) == 2
+
+
 def test_further_failures_join_in() -> None:
     frame = _frame(id=[1, 2])
     extra = pl.DataFrame({"index": [1], "rule": ["joins"], "column": ["id"], "value": ["2"]})

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sport_assets.training.data import EpochLoader, ValidationLoader, epoch_order
+from sport_assets.training.data import EpochLoader, ValidationLoader, epoch_order, occurrences
 from sport_assets.training.errors import BadSpecError
+from sport_assets.training.job import EpochBatches
 from sport_assets.training.optim import learning_rate_share
 from sport_assets.training.spec import TrainerSettings
 
@@ -100,14 +101,14 @@ def test_weights_draw_with_replacement_in_their_proportions() -> None:
 
 
 class Growing(Numbers):
-    """Samples that are their index plus a hundred for each epoch."""
+    """Samples that are their index plus a hundred for each epoch and a thousand for each time they came before."""
 
-    def in_epoch(self, epoch: int) -> Numbers:
-        class Now(Numbers):
-            def batch(self, indices: np.ndarray) -> Any:
-                return (indices + 100 * epoch).tolist()
+    def in_epoch(self, epoch: int) -> EpochBatches:
+        class Now:
+            def batch(self, indices: np.ndarray, occurrences: np.ndarray) -> Any:
+                return (indices + 100 * epoch + 1000 * occurrences).tolist()
 
-        return Now(self.count)
+        return Now()
 
 
 def test_samples_of_an_epoch_are_asked_for_with_its_number() -> None:
@@ -116,3 +117,28 @@ def test_samples_of_an_epoch_are_asked_for_with_its_number() -> None:
     assert sorted(next(iter(batches))) == [0, 1, 2, 3, 4, 5]
     epoch = 2
     assert sorted(next(iter(batches))) == [200, 201, 202, 203, 204, 205]
+
+
+def test_occurrences_count_what_came_before() -> None:
+    assert occurrences(np.array([4, 2, 4, 4, 0, 2])).tolist() == [0, 0, 1, 2, 0, 1]
+    assert not len(occurrences(np.array([], np.int64)))
+    assert not occurrences(epoch_order(50, 5, 0)).any(), "a permutation has each sample once"
+
+
+@pytest.mark.parametrize("world", [1, 2])
+def test_each_draw_of_a_sample_has_its_number_whatever_the_rank_and_wherever_a_run_resumes(world: int) -> None:
+    weights = np.array([5.0, 1, 1, 1, 1, 1, 1])
+
+    def of(rank: int) -> EpochLoader:
+        growing = Growing(7)
+        return EpochLoader(
+            growing, batch_size=2, seed=5, epoch=lambda: 0, rank=lambda: rank, world=world, weights=weights
+        )
+
+    whole = [list(of(rank)) for rank in range(world)]
+    drawn = [draw for batches in whole for batch in batches for draw in batch]
+    assert len(set(drawn)) == len(drawn) > len({draw % 1000 for draw in drawn}), "no draw is a copy of another"
+    assert max(drawn) // 1000 == sum(draw % 1000 == 0 for draw in drawn) - 1, "the first one is drawn most"
+    resumed = of(world - 1)
+    resumed.load_state_dict({"position": 1})
+    assert list(resumed) == whole[world - 1][1:]

@@ -4,7 +4,7 @@ Belongs here: the bank of cut-out balls, and pasting one. Must not come here: ot
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -56,9 +56,10 @@ def cut_out(sample: Sample) -> list[BallPatch]:
     return patches
 
 
-def ball_bank(samples: Callable[[int], Sample], count: int, images: int) -> tuple[BallPatch, ...]:
-    """Balls of at most so many of the ``count`` samples, spread evenly over them: the same in every process."""
-    chosen = range(count) if count <= images else [number * count // images for number in range(images)]
+def ball_bank(samples: Callable[[int], Sample], numbers: Sequence[int], images: int) -> tuple[BallPatch, ...]:
+    """Balls of at most so many of the samples ``numbers``, spread evenly over them: the same in every process."""
+    count = len(numbers)
+    chosen = numbers if count <= images else [numbers[place * count // images] for place in range(images)]
     return tuple(patch for index in chosen for patch in cut_out(samples(index)))
 
 

@@ -29,7 +29,8 @@ _PASTE_SCALES = (0.8, 1.25)
 class Augmentation:
     """Samples of a data set, varied. Can be pickled where ``samples`` can, so each worker may have one.
 
-    What comes out follows from seed, epoch and index alone: not from the worker, nor from what was asked for before.
+    What comes out follows from seed, epoch, index and occurrence alone: not from the worker, nor from what was asked
+    for before.
     For one thread per worker, call ``cv2.setNumThreads(1)`` in it (2 threads gain little here).
     """
 
@@ -39,30 +40,37 @@ class Augmentation:
         samples: Callable[[int], Sample],
         count: int,
         balls: Sequence[BallPatch] | None = None,
+        with_ball: Sequence[int] | None = None,
     ) -> None:
         """``samples(index)`` gives sample 0 to ``count`` - 1. It may cache: samples are not written to.
 
         ``balls``: what to paste; by default the bank of these samples (``balls.ball_bank``), made when first asked for.
+        ``with_ball``: the samples that have a ball, where that is known: no other is searched for the bank then.
         """
         self.settings = settings
         self._samples = samples
         self._count = count
         self._given_balls = balls
+        self._with_ball = range(count) if with_ball is None else with_ball
 
     @cached_property
     def balls(self) -> Sequence[BallPatch]:
         """The balls that are pasted. Ask before workers start, and they share them; without any, none is pasted."""
         if self._given_balls is not None:
             return self._given_balls
-        return ball_bank(self.load, self._count, self.settings.copy_paste.bank_images)
+        return ball_bank(self.load, self._with_ball, self.settings.copy_paste.bank_images)
 
-    def __call__(self, index: int, epoch: int, seed: int) -> tuple[Sample, Counts]:
-        """Sample ``index`` as epoch ``epoch`` of a training of that seed sees it, and what became of its boxes."""
+    def __call__(self, index: int, epoch: int, seed: int, occurrence: int = 0) -> tuple[Sample, Counts]:
+        """Sample ``index`` as epoch ``epoch`` of a training of that seed sees it, and what became of its boxes.
+
+        ``occurrence``: how often the epoch saw it before; a sample that is drawn again is varied in another way.
+        """
         sample = self.load(index)
         counts: dict[str, Tally] = {}
         steps = self.steps()
         # a stream for each operation: with one switched off, the others still draw what they drew
-        streams = np.random.default_rng([seed, epoch, index]).spawn(len(steps))
+        again = [occurrence] if occurrence else []
+        streams = np.random.default_rng([seed, epoch, index, *again]).spawn(len(steps))
         for (name, step), random in zip(steps.items(), streams, strict=True):
             if random.random() < self.probability(name):
                 sample, counts[name] = self.apply(step, sample, random)

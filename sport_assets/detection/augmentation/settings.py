@@ -134,7 +134,7 @@ class Mosaic(Chance):
 class CopyPaste(Chance):
     """One to ``max_pastes`` balls of other images are pasted in.
 
-    ``bank_images``: how many images, spread evenly over the data set, are searched for balls to paste.
+    ``bank_images``: how many images, spread evenly over those that have a ball, are searched for balls to paste.
     """
 
     prob: Probability = 0.5
