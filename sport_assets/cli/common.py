@@ -92,7 +92,11 @@ def first_of(names: Sequence[str], count: int = 6) -> str:
 def summarise(report: Any) -> Any:
     """Say what a build skipped and made; the steps it made."""
     for key, partitions in report.skipped.items():
-        err.print(f"skipped, no raw file: {key} {first_of(partitions)}", highlight=False, soft_wrap=True)
+        silent = [partition for partition in partitions if partition not in report.reasons.get(key, {})]
+        if silent:
+            err.print(f"skipped, no raw file: {key} {first_of(silent)}", highlight=False, soft_wrap=True)
+    for line in report.explained():
+        err.print(plain(line), highlight=False, soft_wrap=True)
     for name, reason in report.withdrawn.items():
         err.print(f"skipped, withdrawn: {plain(name)} ({plain(reason)})", highlight=False, soft_wrap=True)
     made = report.made()

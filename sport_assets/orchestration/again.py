@@ -45,6 +45,7 @@ def launch(definitions: dg.Definitions, home: Home, found: Impact, observe: Obse
         report.done += [done for done in one.done if done.step not in seen]
         report.skipped |= one.skipped
         report.withdrawn |= one.withdrawn
+        report.reasons |= one.reasons
     if failures:
         raise BuildError("\n".join(failures))
     return report

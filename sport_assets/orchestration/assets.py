@@ -36,6 +36,7 @@ class Declaration:
     partition_keys: Callable[[], Sequence[str]] | None = None
     raw_optional: bool = False
     refuses: Callable[[Mapping[str, Any]], str | None] | None = None
+    left_out: Callable[[], Mapping[str, str]] = dict
 
     def partitions(self) -> list[str]:
         """The partitions that there are; of dynamic ones those that the raw files make."""
@@ -64,6 +65,7 @@ def asset(
     raw_paths: Callable[[str | None], Sequence[str]] | None = None,
     raw_layout: str = "",
     raw_optional: bool = False,
+    left_out: Callable[[], Mapping[str, str]] = dict,
     preset: Callable[[str, Mapping[str, Any]], Mapping[str, Any]] | None = None,
     pins: Mapping[str, str] | None = None,
     refuses: Callable[[Mapping[str, Any]], str | None] | None = None,
@@ -76,7 +78,8 @@ def asset(
     keys of a dynamic ``partitions_def``: the raw files decide them, and Dagster is told. ``raw_paths`` tells which
     raw files a partition stands for, relative to the data folder; where that depends on what is in them, it names those
     that are there (none: the partition has no raw data), and ``raw_layout`` says what they look like. With
-    ``raw_optional`` what stands on the asset can do without it, and is built where there are no such files. ``preset``
+    ``raw_optional`` what stands on the asset can do without it, and is built where there are no such files.
+    ``left_out`` names files that lie among the raw ones and can be no partition, each with the reason. ``preset``
     gives the complete settings of a partition under overrides, where the configuration takes ``overrides``. ``pins``
     says of which asset a field of the configuration names a version that is read besides: no edge leads there, since
     nothing newer is wanted. ``refuses`` says of a complete configuration why it cannot be meant for the raw files that
@@ -109,6 +112,7 @@ def asset(
             partition_keys,
             raw_optional,
             refuses,
+            left_out,
         )
         about = dict(metadata or {})
         if column_schema is not None:
