@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 JSON = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 # of commands whose exit code 1 is a verdict: there is none
 NO_VERDICT = 2
-# a pipe has no width: nothing is cut there
-out, err = Console(width=None if sys.stdout.isatty() else 200), Console(stderr=True)
+# a pipe has no width: nothing is cut there. Keys are a user's own: ``:soccer:`` in one is no picture
+out = Console(width=None if sys.stdout.isatty() else 200, emoji=False)
+err = Console(stderr=True, emoji=False)
 
 
 @contextmanager

@@ -53,3 +53,9 @@ def test_where_no_video_can_be_taken_up_the_error_names_them(videos: Path) -> No
     assert done.exit_code == 1
     assert "none of what is there for it" in done.stderr and "none of its raw files" not in done.stderr
     assert "skipped: detection/raw_video gone: detection/videos/gone.mp4 is a link to" in done.stderr
+
+
+def test_a_key_that_is_the_name_of_an_emoji_is_printed_as_it_is(videos: Path) -> None:
+    done = build("detection/events", "--partition", "soccer")
+    assert done.exit_code == 0, done.output
+    assert "detection/raw_video:soccer: never made" in done.stderr
