@@ -141,6 +141,13 @@ def predict_detection(
             reasons = ", ".join(f"{count} {reason}" for reason, count in report.balls_filtered.items())
             taken = sum(report.balls_filtered.values())
             err.print(f"{taken} balls filtered out" + f" ({reasons})" * bool(reasons), highlight=False, soft_wrap=True)
+        if report.undecodable:
+            frames = report.images + report.undecodable
+            err.print(
+                f"{report.undecodable} of {frames} frames cannot be decoded and have no results: the video is damaged",
+                highlight=False,
+                soft_wrap=True,
+            )
         if report.turned:
             err.print(
                 f"{report.turned} images have an orientation tag: boxes are in their pixels as stored, not as viewers "
