@@ -165,6 +165,18 @@ def predict(
     )
 
 
+def windows_of(size: int | None, overlap: float | None) -> Slicing | None:
+    """The windows that ``--slice`` and ``--overlap`` ask for, if any.
+
+    Raises PredictionError for an overlap without windows, BadInputError as ``Slicing`` does.
+    """
+    if size is not None:
+        return Slicing(size=size) if overlap is None else Slicing(size=size, overlap=overlap)
+    if overlap is not None:
+        raise PredictionError(f"--overlap {overlap} is that of windows: give their side as well, --slice 1280")
+    return None
+
+
 def parse_categories(text: str) -> dict[int, str]:
     """Names by id from ``1=player,2=ball``. Raises PredictionError for anything else."""
     found: dict[int, str] = {}
@@ -290,7 +302,13 @@ def _images(path: Path) -> tuple[Iterator[_Picture], int]:
 
     def pictures() -> Iterator[_Picture]:
         for name in names:
-            data = (folder / name).read_bytes()
+            try:
+                data = (folder / name).read_bytes()
+            except OSError as error:
+                what = error.strerror or error
+                raise PredictionError(
+                    f"{folder / name} cannot be read ({what}): put it back, or take it out"
+                ) from error
             image = decode_picture(data)
             if image is None:
                 raise PredictionError(f"{folder / name} is no image that can be read: take it out, or save it again")
@@ -304,4 +322,11 @@ def _images(path: Path) -> tuple[Iterator[_Picture], int]:
 
 
 def _image_files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_EXTENSIONS)
+    """Images by their names; what is hidden (macOS puts a ``._x.jpg`` beside ``x.jpg``) and folders are none."""
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in IMAGE_EXTENSIONS
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        and not path.is_dir()
+    )

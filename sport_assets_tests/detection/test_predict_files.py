@@ -16,8 +16,8 @@ from sport_assets.detection.categories import BALL, PLAYER
 from sport_assets.detection.detections import Detections
 from sport_assets.detection.errors import BadWeightsError
 from sport_assets.detection.local_detector import LocalDetector
-from sport_assets.detection.predict import parse_categories, predict
-from sport_assets.detection.slicing import Image
+from sport_assets.detection.predict import parse_categories, predict, windows_of
+from sport_assets.detection.slicing import Image, Slicing
 from sport_assets.detection.synthetic.encoding import write_video
 from sport_assets.detection.video_probe import scan
 from sport_assets.training.exported import CPU, CUDA, ModelError, PredictionError, device_of, open_session, providers_of
@@ -180,6 +180,35 @@ def test_a_drawn_video_that_cannot_be_written_is_named(tmp_path: Path, model: Pa
     assert (tmp_path / "new" / "drawn.mp4").is_file(), "a folder is made, as for the results"
     with pytest.raises(PredictionError, match=r"r\.json/drawn\.mp4: cannot be written \(Not a directory"):
         predict(model, video, tmp_path / "s.json", video=tmp_path / "r.json" / "drawn.mp4")
+
+
+def test_a_folder_may_hold_what_is_no_image(tmp_path: Path, model: Path) -> None:
+    pictures = coco(tmp_path / "pictures")
+    (pictures / "_annotations.coco.json").unlink(missing_ok=True)
+    images = predict(model, pictures, tmp_path / "r.json").images
+    (pictures / "folder.jpg").mkdir()
+    (pictures / "._a_0001.jpg").write_bytes(b"what macOS keeps beside a file")
+    (pictures / ".hidden").mkdir()
+    (pictures / ".hidden" / "a.jpg").write_bytes(b"no image")
+    assert predict(model, pictures, tmp_path / "r.json").images == images > 0
+    (pictures / "z.jpg").symlink_to("nowhere.jpg")
+    with pytest.raises(PredictionError, match=r"z\.jpg cannot be read \(No such file or directory\): put it back"):
+        predict(model, pictures, tmp_path / "r.json")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--overlap", "0.3"], "--overlap 0.3 is that of windows: give their side as well, --slice 1280"),
+        (["--overlap", "0.99", "--slice", "640"], "slice overlap 0.99: give a share from 0 to 0.9"),
+    ],
+)
+def test_an_overlap_is_that_of_windows(tmp_path: Path, model: Path, arguments: list[str], said: str) -> None:
+    files = ["--model", str(model), "--input", str(coco(tmp_path / "pictures")), "--output", str(tmp_path / "r.json")]
+    done = CliRunner().invoke(app, ["predict", "detection", *files, *arguments])
+    assert done.exit_code == 1 and said in done.stderr
+    assert windows_of(None, None) is None and windows_of(640, None) == Slicing(640)
+    assert windows_of(640, 0.5) == Slicing(640, 0.5)
 
 
 def test_the_filter_needs_frames_and_a_ball(tmp_path: Path, model: Path, video: Path) -> None:
