@@ -21,7 +21,7 @@ from sport_assets.detection import reviewed_labels as reviews
 from sport_assets.detection.frame_choice import FrameSettings
 from sport_assets.detection.schemas import EVENTS, FRAMES
 from sport_assets.detection.slicing import Slicing
-from sport_assets.detection.teachers import DETECTOR_SETTINGS, TeacherName, TeacherSettings, why_refused
+from sport_assets.detection.teachers import DETECTOR_SETTINGS, TeacherName, TeacherSettings, why_no_weights, why_refused
 from sport_assets.lineage.home import Home
 from sport_assets.lineage.record import Input
 from sport_assets.orchestration.assets import DECLARATIONS, asset, table_columns
@@ -192,8 +192,9 @@ class PseudoLabelsConfig(dg.Config):
 def _refused(config: Mapping[str, Any]) -> str | None:
     """Why this configuration of pseudo-labels cannot be meant for the videos that there are."""
     asked = PseudoLabelsConfig(**config)
-    of_videos = videos.teachers(_data(), asked.teacher)
-    return why_refused(asked.for_detectors(), set(of_videos.values()) or {asked.teacher})
+    of_videos = set(videos.teachers(_data(), asked.teacher).values()) or {asked.teacher}
+    weights = None if asked.weights is None else _data() / asked.weights
+    return why_refused(asked.for_detectors(), of_videos) or why_no_weights(of_videos, weights, asked.teacher_model)
 
 
 @asset(

@@ -15,11 +15,20 @@ from sport_assets.audit.taint import what
 from sport_assets.lineage.home import Home
 from sport_assets.lineage.record import Lineage
 from sport_assets.lineage.staleness import why_stale
-from sport_assets.orchestration.assets import DECLARATIONS, Declaration
+from sport_assets.orchestration.assets import DECLARATIONS
 from sport_assets.orchestration.build_settings import USERS_TO_MEND, BuildError, Settings
 from sport_assets.orchestration.event_log import unhurried
 from sport_assets.orchestration.instance import initialise, instance
-from sport_assets.orchestration.raw_presence import all_passed_over, has_raw, lines, missing, passed_over, raw_paths
+from sport_assets.orchestration.raw_presence import (
+    all_passed_over,
+    can_do_without,
+    has_raw,
+    lines,
+    missing,
+    no_raw,
+    passed_over,
+)
+from sport_assets.orchestration.resources import DeviceConfig, resolve_device
 from sport_assets.orchestration.sensors import end_mlflow_runs, reap
 from sport_assets.orchestration.taint import heal
 from sport_assets.orchestration.withdrawn import own_withdrawal, withdrawn
@@ -105,8 +114,9 @@ class Builder:
         lineage = Lineage(self._home)
         try:
             heal(lineage)
-            self._settings.check(keys, lineage)  # a wrong value is refused before anything is made
+            self._check_settings(keys, lineage)  # a wrong value is refused before anything is made
             steps = list(self._steps(lineage, keys, target, partition, report))
+            self._check_devices(lineage, steps)
             with unhurried(self._home.dagster), instance(self._home) as dagster:
                 # a slot that a killed run left would be waited for without end, and perhaps no daemon runs
                 reap(dagster, grace_seconds=0)
@@ -134,6 +144,24 @@ class Builder:
             lineage.close()
         if failed:
             raise BuildError(_failures(failed, lost, report)) from next(iter(failed.values()))
+
+    def _check_settings(self, keys: list[str], lineage: Lineage) -> None:
+        """Raises ``BuildError`` for a setting that an asset refuses."""
+        self._settings.check(keys, lineage)
+
+    def _check_devices(self, lineage: Lineage, steps: list[Step]) -> None:
+        """Raises ``BuildError`` where a step that is to be made asks for a device that is not here: it may be the
+        last of many."""
+        for step in steps:
+            config = DECLARATIONS[step.key].config
+            if config is None or not issubclass(config, DeviceConfig):
+                continue
+            device = self._complete(lineage, step)["device"]
+            if device is not None and self._why(lineage, step, steps) is not None:
+                try:
+                    resolve_device(device)
+                except ValueError as error:
+                    raise BuildError(f"{step}: {error}") from error
 
     # -- planning ---------------------------------------------------------------------------------------------------
 
@@ -186,7 +214,7 @@ class Builder:
             if declared.raw_paths is not None:
                 here = [key_ for key_ in wanted if has_raw(self._home.data, declared, key_)]
                 self._note_skipped(key, wanted, here, report, whole=key not in narrow)
-                if not here and not self._can_do_without(declared, wanted):
+                if not here and not can_do_without(declared, wanted):
                     raise BuildError(self._no_raw(key, wanted, report))
                 if not here:
                     without_raw.append((key, wanted))
@@ -214,14 +242,6 @@ class Builder:
             report.skipped[key] = absent
         if reasons and declared.partition_keys is not None:
             report.reasons[key] = reasons
-
-    def _can_do_without(self, declared: Declaration, wanted: list[str | None]) -> bool:
-        """Whether what stands on an asset of which no raw file is here is built all the same.
-
-        Not where a file of an asset without partitions is missing: what is there of it would be left out with it.
-        """
-        listed = wanted == [None] and bool(raw_paths(declared, None))
-        return declared.raw_optional and not listed
 
     def _not_withdrawn(
         self, lineage: Lineage, key: str, wanted: list[str | None], report: Report, *, asked: bool
@@ -264,21 +284,8 @@ class Builder:
         return theirs is not None and theirs == DECLARATIONS[key].partitions_def
 
     def _no_raw(self, key: str, wanted: list[str | None], report: Report) -> str:
-        declared = DECLARATIONS[key]
         name = Step(key, wanted[0]) if len(wanted) == 1 else key
-        if key in report.reasons:  # what is there is named with them
-            return f"{name}: none of what is there for it in {self._home.data} can be used. Mend what is named:"
-        if wanted == [None] and declared.raw_optional:
-            reasons = "; ".join(missing(self._home.data, declared, None))
-            return f"{name}: {reasons}. Put back what is missing below {self._home.data}, or remove the link."
-        examples = raw_paths(declared, wanted[0] if wanted else None)
-        line = key.split("/")[0]
-        layout = declared.raw_layout
-        expected = f"Expected: {layout}" if layout else f"Expected, for example: {', '.join(examples)}"
-        return (
-            f"{name}: none of its raw files are in {self._home.data}. {expected}. "
-            f"Put yours there (see data/README.md), or make some: sport-assets sample-data {line}"
-        )
+        return f"{name}: {no_raw(self._home.data, DECLARATIONS[key], wanted, named=key in report.reasons)}"
 
     # -- running ----------------------------------------------------------------------------------------------------
 

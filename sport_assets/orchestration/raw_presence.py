@@ -4,7 +4,7 @@ Belongs here: what builds and sensors say of raw data that they do not take up. 
 (the lines), hashing (``lineage.raw``).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from sport_assets.orchestration.assets import Declaration
@@ -42,6 +42,33 @@ def all_passed_over(data: Path, declared: Declaration) -> dict[str, str]:
     if declared.partition_keys is None:
         return {}
     return passed_over(data, declared, declared.partitions()) | dict(declared.left_out())
+
+
+def can_do_without(declared: Declaration, partitions: Sequence[str | None]) -> bool:
+    """Whether what stands on an asset is built where none of these partitions has its raw files.
+
+    Not where a file of an asset without partitions is missing: what is there of it would be left out with it.
+    """
+    listed = list(partitions) == [None] and bool(raw_paths(declared, None))
+    return declared.raw_optional and not listed
+
+
+def no_raw(data: Path, declared: Declaration, partitions: Sequence[str | None], *, named: bool) -> str:
+    """What to say where none of these partitions has its raw files, with the remedy.
+
+    ``named``: what is there and cannot be used is named after this.
+    """
+    if named:
+        return f"none of what is there for it in {data} can be used. Mend what is named:"
+    if declared.raw_optional and not can_do_without(declared, partitions):
+        return f"{'; '.join(missing(data, declared, None))}. Put it back below {data}, or remove the link."
+    examples = raw_paths(declared, partitions[0] if partitions else None)
+    layout = declared.raw_layout
+    expected = f"Expected: {layout}" if layout else f"Expected, for example: {', '.join(examples)}"
+    return (
+        f"none of its raw files are in {data}. {expected}. "
+        f"Put yours there (see data/README.md), or make some: sport-assets sample-data {declared.key.split('/')[0]}"
+    )
 
 
 def lines(key: str, reasons: Mapping[str, str]) -> list[str]:

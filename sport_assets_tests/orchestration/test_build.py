@@ -125,6 +125,18 @@ def test_refusals_name_the_remedy_and_make_nothing(
         assert lineage.ledger.head().seq == 0
 
 
+def test_a_device_that_is_not_here_is_told_before_anything_is_made(
+    toy: ToyHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sport_assets.orchestration.resources.visible_gpus", lambda: 0)
+    with pytest.raises(
+        BuildError, match=r"^toy/checkpoint:small\|0: device cuda was asked for, but this machine shows 0"
+    ):
+        toy.build("toy/checkpoint", "small|0", "device=cuda")
+    with toy.lineage() as lineage:
+        assert lineage.ledger.head().seq == 0
+
+
 def test_no_raw_file_at_all_says_where_to_put_them(toy: ToyHome) -> None:
     for path in Path(toy.home.data / "toy").iterdir():
         path.unlink()
