@@ -68,6 +68,7 @@ def build(
                     "target": results,
                     "made": [str(done.step) for done in made],
                     "skipped": report.skipped,
+                    "reasons": report.reasons,
                     "withdrawn": report.withdrawn,
                 }
             )

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 JSON = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 # of commands whose exit code 1 is a verdict: there is none
 NO_VERDICT = 2
-# a pipe has no width: nothing is cut there
-out, err = Console(width=None if sys.stdout.isatty() else 200), Console(stderr=True)
+# a pipe has no width: nothing is cut there. Keys are a user's own: ``:soccer:`` in one is no picture
+out = Console(width=None if sys.stdout.isatty() else 200, emoji=False)
+err = Console(stderr=True, emoji=False)
 
 
 @contextmanager
@@ -92,7 +93,11 @@ def first_of(names: Sequence[str], count: int = 6) -> str:
 def summarise(report: Any) -> Any:
     """Say what a build skipped and made; the steps it made."""
     for key, partitions in report.skipped.items():
-        err.print(f"skipped, no raw file: {key} {first_of(partitions)}", highlight=False, soft_wrap=True)
+        silent = [partition for partition in partitions if partition not in report.reasons.get(key, {})]
+        if silent:
+            err.print(f"skipped, no raw file: {key} {first_of(silent)}", highlight=False, soft_wrap=True)
+    for line in report.explained():
+        err.print(plain(line), highlight=False, soft_wrap=True)
     for name, reason in report.withdrawn.items():
         err.print(f"skipped, withdrawn: {plain(name)} ({plain(reason)})", highlight=False, soft_wrap=True)
     made = report.made()

@@ -97,7 +97,9 @@ def predict_detection(
     slice_: Annotated[
         int | None, typer.Option("--slice", help="Look at windows of this side, px, instead of the whole image.")
     ] = None,
-    overlap: Annotated[float, typer.Option(help="Of neighbouring windows, as a share of their side.")] = 0.2,
+    overlap: Annotated[
+        float | None, typer.Option(help="Of neighbouring windows, as a share of their side: 0.2 by default.")
+    ] = None,
     threshold: Annotated[float, typer.Option(min=0, max=1, help="Least score of a result.")] = 0.05,
     video: Annotated[Path | None, typer.Option(help="MP4 to write: the frames of the video with boxes.")] = None,
     filter_balls: Annotated[
@@ -111,19 +113,17 @@ def predict_detection(
     as_json: JSON = False,
 ) -> None:
     """Detect players and balls. With --slice a network sees small balls of large frames in their full size."""
-    from sport_assets.detection.predict import parse_categories, predict
-    from sport_assets.detection.slicing import Slicing
+    from sport_assets.detection.predict import parse_categories, predict, windows_of
     from sport_assets.lineage.models import find_model
 
     with clear_errors():
         path = find_model(Home.from_environment(), model)
-        slicing = None if slice_ is None else Slicing(size=slice_, overlap=overlap)
         with err.status("detecting") as status:
             report = predict(
                 path,
                 input_,
                 output,
-                slicing=slicing,
+                slicing=windows_of(slice_, overlap),
                 threshold=threshold,
                 video=video,
                 filter_balls=filter_balls,
@@ -141,6 +141,13 @@ def predict_detection(
             reasons = ", ".join(f"{count} {reason}" for reason, count in report.balls_filtered.items())
             taken = sum(report.balls_filtered.values())
             err.print(f"{taken} balls filtered out" + f" ({reasons})" * bool(reasons), highlight=False, soft_wrap=True)
+        if report.undecodable:
+            frames = report.images + report.undecodable
+            err.print(
+                f"{report.undecodable} of {frames} frames cannot be decoded and have no results: the video is damaged",
+                highlight=False,
+                soft_wrap=True,
+            )
         if report.turned:
             err.print(
                 f"{report.turned} images have an orientation tag: boxes are in their pixels as stored, not as viewers "

@@ -22,16 +22,17 @@ from sport_assets.detection import reviewed_labels as reviews
 from sport_assets.detection.frame_choice import FrameSettings
 from sport_assets.detection.schemas import EVENTS, FRAMES
 from sport_assets.detection.slicing import Slicing
-from sport_assets.detection.teachers import DETECTOR_SETTINGS, TeacherName, TeacherSettings, why_refused
+from sport_assets.detection.teachers import DETECTOR_SETTINGS, TeacherName, TeacherSettings, why_no_weights, why_refused
 from sport_assets.detection.video_identifiers import VIDEO, VIDEO_SHA256
 from sport_assets.lineage.home import Home
 from sport_assets.lineage.record import Input
-from sport_assets.orchestration.assets import asset, table_columns
+from sport_assets.orchestration.assets import DECLARATIONS, asset, table_columns
 from sport_assets.orchestration.checks import AssetChecks
 from sport_assets.orchestration.console import tenths
 from sport_assets.orchestration.leakage import learned_from, weights_behind
 from sport_assets.orchestration.model_assets import model_assets
 from sport_assets.orchestration.model_line import ModelLine, Stage, call, shown
+from sport_assets.orchestration.raw_presence import has_raw
 from sport_assets.orchestration.recording import AssetRecord, LineageResource
 from sport_assets.orchestration.resources import DEVICE, Accelerator, DeviceConfig
 from sport_assets.orchestration.withdrawn import without_withdrawn
@@ -56,6 +57,10 @@ def _keys() -> list[str]:
 
 def _video_files(partition: str | None) -> list[str]:
     return videos.video_files(_data(), str(partition))
+
+
+def _left_out() -> dict[str, str]:
+    return videos.left_out(_data())
 
 
 def _review_files(partition: str | None) -> list[str]:
@@ -83,6 +88,7 @@ def _published(record: AssetRecord, report: Any, rows: int) -> dg.MaterializeRes
     raw_paths=_video_files,
     raw_layout=videos.LAYOUT,
     raw_optional=True,
+    left_out=_left_out,
     kinds={"video"},
     code=["sport_assets.detection.video_probe:facts"],
 )
@@ -187,8 +193,9 @@ class PseudoLabelsConfig(dg.Config):
 def _refused(config: Mapping[str, Any]) -> str | None:
     """Why this configuration of pseudo-labels cannot be meant for the videos that there are."""
     asked = PseudoLabelsConfig(**config)
-    of_videos = videos.teachers(_data(), asked.teacher)
-    return why_refused(asked.for_detectors(), set(of_videos.values()) or {asked.teacher})
+    of_videos = set(videos.teachers(_data(), asked.teacher).values()) or {asked.teacher}
+    weights = None if asked.weights is None else _data() / asked.weights
+    return why_refused(asked.for_detectors(), of_videos) or why_no_weights(of_videos, weights, asked.teacher_model)
 
 
 @asset(
@@ -411,9 +418,9 @@ def _sources(record: AssetRecord, config: DatasetConfig) -> list[tuple[str, Inpu
 
     What is left out is read all the same, since the data set depends on it being left out.
     """
-    lineage, data = record.inner.lineage, _data()
+    lineage = record.inner.lineage
     gone = {row[VIDEO] for row in record.withdrawn_rows((VIDEO,))}
-    there = [key for key in _keys() if all((data / file).is_file() for file in _video_files(key))]
+    there = [key for key in _keys() if has_raw(_data(), DECLARATIONS["detection/raw_video"], key)]
     found: list[tuple[str, Input, Path]] = []
     for key in without_withdrawn(lineage, "detection/frames", there):
         images = record.read("detection/frames", key).folder

@@ -13,6 +13,7 @@ decoder fails, and converts interlaced frames (OpenCV 5.0 hands out a wrong pict
 """
 
 import shutil
+from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -127,11 +128,15 @@ def decode(
 ) -> Iterator[tuple[int, Picture]]:
     """The wanted frames of a video in order, each with its number, as uint8 [height, width, 3], blue first, upright.
 
-    A frame that cannot be decoded, or only with parts made up, is left out; numbers stay those of ``scanned``. Raises
-    ``BadVideoError`` as ``extract_frames`` does, in the end.
+    A frame that cannot be decoded, or only with parts made up, is left out; numbers stay those of ``scanned``. Frames
+    that are shown at one time are counted in their order. Raises ``BadVideoError`` as ``extract_frames`` does, in the
+    end.
     """
     total, turn = scanned.facts.frames, _TURNS[scanned.facts.rotation]
-    number_of = {tick: number for number, tick in enumerate(scanned.ticks)}
+    numbers_at: dict[int, deque[int]] = {}
+    for number, tick in enumerate(scanned.ticks):
+        numbers_at.setdefault(tick, deque()).append(number)
+    wanted_ticks = {tick for number, tick in enumerate(scanned.ticks) if number in wanted}
     failed = done = 0
     last = -1
     with opened(video) as (container, stream):
@@ -139,7 +144,8 @@ def decode(
         codec.thread_count, codec.thread_type = threads, "AUTO"
         for packet in container.demux(stream):
             if codec.name == "h264":
-                needed = packet.pts is None or not scanned.timed or number_of.get(packet.pts, 0) in wanted
+                # what the scan does not know, an edit list hides; decoding it is rare, and never wrong
+                needed = not scanned.timed or packet.pts in wanted_ticks or packet.pts not in numbers_at
                 codec.skip_frame = "DEFAULT" if needed else "NONREF"
             try:
                 decoded = packet.decode()
@@ -148,7 +154,13 @@ def decode(
                 continue
             for frame in decoded:
                 assert isinstance(frame, av.VideoFrame)
-                last = number_of.get(frame.pts or 0, last) if scanned.timed else last + 1
+                if scanned.timed:
+                    waiting = numbers_at.get(frame.pts or 0)
+                    if not waiting:  # hidden by an edit list
+                        continue
+                    last = waiting.popleft()
+                else:
+                    last += 1
                 if last in wanted and not frame.is_corrupt:
                     picture = np.asarray(frame.to_ndarray(format="bgr24"), dtype=np.uint8)
                     yield last, picture if turn is None else np.asarray(cv2.rotate(picture, turn), dtype=np.uint8)

@@ -29,7 +29,7 @@ from sport_assets.detection.pictures import other_size, shown_size
 from sport_assets.detection.precision_recall import above
 from sport_assets.detection.scored_boxes import of_detections
 from sport_assets.detection.slicing import Slicing, sliced_images
-from sport_assets.detection.video_probe import scan
+from sport_assets.detection.video_probe import VideoScan, scan
 from sport_assets.detection.videos import EXTENSIONS
 from sport_assets.lineage.durable import write_durably
 from sport_assets.training.exported import PredictionError
@@ -54,6 +54,8 @@ class PredictionReport:
     """Boxes without area."""
     balls_filtered: dict[str, int] | None
     """Balls that the filter took out, by reason (``temporal_filter.Filtered``); None where it was not asked for."""
+    undecodable: int
+    """Frames of a video that cannot be decoded: they have no results, and are no ``images``."""
     turned: int
     """Images that viewers turn or mirror by their orientation tag; they were looked at, and have boxes, as stored."""
     device: str
@@ -100,9 +102,10 @@ def predict(
     by name; each result has its ``file_name`` as well. Those of a video have the frame's number from 0 as id, and
     ``frame`` and ``time_ms``. ``slicing``: look at overlapping windows instead of the whole image. ``threshold``: least
     score in the results; a drawn box has at least the score that the model found best for its category. ``video``:
-    also write the frames with boxes as an MP4 file, of a video. ``filter_balls``: of a video, take out believed balls
-    that lie on no smooth path over its frames. ``categories``: for a file that rfdetr itself exported. ``device``,
-    ``threads``: as for ``OnnxDetector``. Outputs are written whole or not at all, and never over an input.
+    also write the frames with boxes as an MP4 file, of a video, each when it is shown there. ``filter_balls``: of a
+    video, take out believed balls that lie on no smooth path over its frames. ``categories``: for a file that rfdetr
+    itself exported. ``device``, ``threads``: as for ``OnnxDetector``. Outputs are written whole or not at all, and
+    never over an input.
     Raises PredictionError for input that cannot be used, ModelError for a model of another kind and a device that is
     not there, BadWeightsError for categories that are not the model's, BadVideoError.
     """
@@ -120,8 +123,12 @@ def predict(
     names = detector.categories
     if filter_balls and names.get(BALL) != CATEGORIES[BALL]:
         raise PredictionError(f"--filter-balls needs a model whose category {BALL} is {CATEGORIES[BALL]}, not {names}")
-    pictures, total, rate = _video(input_path) if is_video else (*_images(input_path), 0.0)
-    drawn = None if video is None else AnnotatedVideo(video, rate, names, detector.thresholds)
+    scanned = scan(input_path) if is_video else None
+    pictures, total = _images(input_path) if scanned is None else (_frames(input_path, scanned), scanned.facts.frames)
+    drawn = None
+    if video is not None and scanned is not None:
+        times = scanned.times_ms.tolist()
+        drawn = AnnotatedVideo(video, times, scanned.facts.average_frame_rate, names, detector.thresholds)
     results: list[_Result] = []
     turned = 0
     removed: dict[str, int] | None = None
@@ -130,14 +137,14 @@ def predict(
             results.append(_Result(picture.about, picture.image.shape[1], picture.image.shape[0], found))
             turned += picture.turned
             if drawn is not None and not filter_balls:
-                drawn.add(picture.image, found)
+                drawn.add(picture.about["frame"], picture.image, found)
             if progress is not None:
                 progress(len(results), total)
         if filter_balls:  # it needs to know all frames before the first can be drawn
             results, removed = _with_smooth_balls(results, detector.thresholds)
-            if drawn is not None:
-                for picture, result in zip(_video(input_path)[0], results, strict=True):
-                    drawn.add(picture.image, result.found)
+            if drawn is not None and scanned is not None:
+                for picture, result in zip(_frames(input_path, scanned), results, strict=True):
+                    drawn.add(picture.about["frame"], picture.image, result.found)
         rows = [{**result.about, **each} for result in results for each in _rows(result.found)]
         write_durably(output, (json.dumps(rows) + "\n").encode())
         if drawn is not None:
@@ -152,9 +159,22 @@ def predict(
         background=detector.counts["background"],
         degenerate=detector.counts["degenerate"],
         balls_filtered=removed,
+        undecodable=total - len(results),
         turned=turned,
         device=detector.device,
     )
+
+
+def windows_of(size: int | None, overlap: float | None) -> Slicing | None:
+    """The windows that ``--slice`` and ``--overlap`` ask for, if any.
+
+    Raises PredictionError for an overlap without windows, BadInputError as ``Slicing`` does.
+    """
+    if size is not None:
+        return Slicing(size=size) if overlap is None else Slicing(size=size, overlap=overlap)
+    if overlap is not None:
+        raise PredictionError(f"--overlap {overlap} is that of windows: give their side as well, --slice 1280")
+    return None
 
 
 def parse_categories(text: str) -> dict[int, str]:
@@ -249,16 +269,10 @@ def _rows(found: Detections) -> Iterator[dict[str, Any]]:
         yield {"category_id": category, "bbox": [left, top, right - left, bottom - top], "score": score}
 
 
-def _video(path: Path) -> tuple[Iterator[_Picture], int, float]:
-    """Every frame of a video, how many there are, and frames a second."""
-    scanned = scan(path)
-    frames = scanned.facts.frames
-
-    def pictures() -> Iterator[_Picture]:
-        for frame, image in decode(path, scanned, range(frames)):
-            yield _Picture(image, {"image_id": frame, "frame": frame, "time_ms": float(scanned.times_ms[frame])})
-
-    return pictures(), frames, scanned.facts.average_frame_rate
+def _frames(path: Path, scanned: VideoScan) -> Iterator[_Picture]:
+    """Every frame of a video that can be decoded."""
+    for frame, image in decode(path, scanned, range(scanned.facts.frames)):
+        yield _Picture(image, {"image_id": frame, "frame": frame, "time_ms": float(scanned.times_ms[frame])})
 
 
 def _images(path: Path) -> tuple[Iterator[_Picture], int]:
@@ -288,7 +302,13 @@ def _images(path: Path) -> tuple[Iterator[_Picture], int]:
 
     def pictures() -> Iterator[_Picture]:
         for name in names:
-            data = (folder / name).read_bytes()
+            try:
+                data = (folder / name).read_bytes()
+            except OSError as error:
+                what = error.strerror or error
+                raise PredictionError(
+                    f"{folder / name} cannot be read ({what}): put it back, or take it out"
+                ) from error
             image = decode_picture(data)
             if image is None:
                 raise PredictionError(f"{folder / name} is no image that can be read: take it out, or save it again")
@@ -302,4 +322,11 @@ def _images(path: Path) -> tuple[Iterator[_Picture], int]:
 
 
 def _image_files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_EXTENSIONS)
+    """Images by their names; what is hidden (macOS puts a ``._x.jpg`` beside ``x.jpg``) and folders are none."""
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in IMAGE_EXTENSIONS
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        and not path.is_dir()
+    )

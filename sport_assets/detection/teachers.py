@@ -55,6 +55,12 @@ DETECTOR_SETTINGS = (
 """Settings of pseudo-labels that a detector alone, ``teacher=rfdetr``, has a use for."""
 
 
+NEEDS_WEIGHTS = (
+    "teacher=rfdetr needs weights: give the file of an exported detector (model.onnx) or of a checkpoint (.pth), or "
+    "let teacher=background label videos of a static camera without any"
+)
+
+
 def why_refused(given: Collection[str], teachers: Collection[str]) -> str | None:
     """Why settings cannot be meant: two contradict each other, or none of the videos' ``teachers`` has a use for one.
 
@@ -70,6 +76,18 @@ def why_refused(given: Collection[str], teachers: Collection[str]) -> str | None
         f"{' or '.join(sorted(set(teachers)))}. Set teacher=rfdetr, or give a video that teacher alone: "
         "sport-assets add-video FILE --teacher rfdetr"
     )
+
+
+def why_no_weights(teachers: Collection[str], weights: Path | None, teacher_model: str | None) -> str | None:
+    """Why a detector cannot label the videos, whose ``teachers`` are named: it has no weights, or not their file.
+
+    Where others label some of the videos, one that lacks weights stops its own alone, and that is told there.
+    """
+    if "rfdetr" not in teachers:
+        return None
+    if weights is not None:
+        return None if weights.is_file() else f"weights: {weights} is no file. Put it there, or name another."
+    return NEEDS_WEIGHTS if teacher_model is None and set(teachers) == {"rfdetr"} else None
 
 
 @dataclass(frozen=True)
@@ -140,10 +158,7 @@ def make_teacher(settings: TeacherSettings) -> Teacher:
         from sport_assets.detection.rfdetr_teacher import RfdetrTeacher
 
         if settings.weights is None:
-            raise BadInputError(
-                "teacher=rfdetr needs weights: give the file of an exported detector (model.onnx) or of a checkpoint "
-                "(.pth), or let teacher=background label videos of a static camera without any"
-            )
+            raise BadInputError(NEEDS_WEIGHTS)
         return RfdetrTeacher(
             settings.weights,
             threshold=settings.threshold,

@@ -14,7 +14,7 @@ from sport_assets.detection.errors import BadInputError
 
 
 class VideoSettings(BaseModel):
-    """How the clock of the events stands to the video. Unknown names are refused."""
+    """How the clock of the events stands to the video, and who labels it. Unknown names are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -55,9 +55,14 @@ def read_settings(path: Path | None) -> VideoSettings:
     except OSError as error:
         raise BadInputError(f"{path}: cannot be read ({error.strerror or error}). Remove it or mend it.") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the file"
         raise BadInputError(
-            f"{path}: {where}: {first['msg']}. Settings of a video are a JSON object with "
-            f"{' and '.join(VideoSettings.model_fields)}, both optional."
+            f"{path}: {first_fault(error)}. Settings of a video are a JSON object with "
+            f"{', '.join(VideoSettings.model_fields)}, all optional."
         ) from error
+
+
+def first_fault(error: ValidationError) -> str:
+    """The first setting that is wrong, and what is wrong with it."""
+    first = error.errors()[0]
+    where = ".".join(map(str, first["loc"])) or "the file"
+    return f"{where}: {first['msg']}"

@@ -19,9 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from sport_assets.detection.errors import BadInputError, BadVideoError
 from sport_assets.detection.events import read_events
-from sport_assets.detection.video_settings import VideoSettings, read_settings
+from sport_assets.detection.video_settings import VideoSettings, first_fault, read_settings
 from sport_assets.lineage.durable import make_folders, sync, write_durably
 from sport_assets.lineage.manifest import RawFile
 
@@ -234,9 +236,9 @@ def _new_settings(path: Path, given: Mapping[str, Any]) -> dict[Path, str]:
     """The settings file to write, if it is not there with that content."""
     try:
         wanted = VideoSettings(**{name: value for name, value in given.items() if value is not None})
-    except ValueError as error:
-        said = ", ".join(f"{name} {value}" for name, value in given.items())
-        raise BadInputError(f"{said}: not settings of a video ({error})") from error
+    except ValidationError as error:
+        said = ", ".join(f"{name} {value}" for name, value in given.items() if value is not None)
+        raise BadInputError(f"{said}: not settings of a video. {first_fault(error)}.") from error
     if not path.exists():
         return {path: wanted.text()}
     if read_settings(path) != wanted:

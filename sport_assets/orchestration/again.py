@@ -20,6 +20,9 @@ from sport_assets.orchestration.withdrawn import own_withdrawal, withdrawn
 class RecordedBuilder(Builder):
     """A build in which every partition keeps the settings that it was made with last."""
 
+    def _check_settings(self, keys: list[str], lineage: Lineage) -> None:
+        """They are those of the records; no default of theirs is asked for."""
+
     def _complete(self, lineage: Lineage, step: Step) -> Mapping[str, Any]:
         latest = lineage.ledger.latest(step.key, step.partition)
         return latest.config if latest is not None else super()._complete(lineage, step)
@@ -45,6 +48,7 @@ def launch(definitions: dg.Definitions, home: Home, found: Impact, observe: Obse
         report.done += [done for done in one.done if done.step not in seen]
         report.skipped |= one.skipped
         report.withdrawn |= one.withdrawn
+        report.reasons |= one.reasons
     if failures:
         raise BuildError("\n".join(failures))
     return report

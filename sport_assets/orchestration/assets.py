@@ -37,6 +37,7 @@ class Declaration:
     raw_optional: bool = False
     raw_samples: bool = True
     refuses: Callable[[Mapping[str, Any]], str | None] | None = None
+    left_out: Callable[[], Mapping[str, str]] = dict
 
     def partitions(self) -> list[str]:
         """The partitions that there are; of dynamic ones those that the raw files make."""
@@ -66,6 +67,7 @@ def asset(
     raw_layout: str = "",
     raw_optional: bool = False,
     raw_samples: bool = True,
+    left_out: Callable[[], Mapping[str, str]] = dict,
     preset: Callable[[str, Mapping[str, Any]], Mapping[str, Any]] | None = None,
     pins: Mapping[str, str] | None = None,
     refuses: Callable[[Mapping[str, Any]], str | None] | None = None,
@@ -79,10 +81,11 @@ def asset(
     raw files a partition stands for, relative to the data folder; where that depends on what is in them, it names those
     that are there (none: the partition has no raw data), and ``raw_layout`` says what they look like. With
     ``raw_optional`` what stands on the asset can do without it, and is built where there are no such files.
-    ``raw_samples``: whether the line's ``sample-data`` makes such files, so that a message may offer it. ``preset``
-    gives the complete settings of a partition under overrides, where the configuration takes ``overrides``. ``pins``
-    says of which asset a field of the configuration names a version that is read besides: no edge leads there, since
-    nothing newer is wanted. ``refuses`` says of a complete configuration why it cannot be meant for the raw files that
+    ``raw_samples``: whether the line's ``sample-data`` makes such files, so that a message may offer it. ``left_out``
+    names files that lie among the raw ones and can be no partition, each with the reason. ``preset`` gives the complete
+    settings of a partition under overrides, where the configuration takes ``overrides``. ``pins`` says of which asset a
+    field of the configuration names a version that is read besides: no edge leads there, since nothing newer is wanted.
+    ``refuses`` says of a complete configuration why it cannot be meant for the raw files that
     there are, or None; a build asks before anything is made. ``code`` are further functions it runs, as
     ``module:function``, and ``code_files`` data files that act like code (presets). The function takes ``context``,
     resources and, if it has settings, ``config``.
@@ -113,6 +116,7 @@ def asset(
             raw_optional,
             raw_samples,
             refuses,
+            left_out,
         )
         about = dict(metadata or {})
         if column_schema is not None:

@@ -19,6 +19,16 @@ from sport_assets.orchestration.assets import DECLARATIONS
 from sport_assets.orchestration.build_settings import USERS_TO_MEND, BuildError, Settings
 from sport_assets.orchestration.event_log import unhurried
 from sport_assets.orchestration.instance import initialise, instance
+from sport_assets.orchestration.raw_presence import (
+    all_passed_over,
+    can_do_without,
+    has_raw,
+    lines,
+    missing,
+    no_raw,
+    passed_over,
+)
+from sport_assets.orchestration.resources import DeviceConfig, resolve_device
 from sport_assets.orchestration.sensors import end_mlflow_runs, reap
 from sport_assets.orchestration.taint import heal
 from sport_assets.orchestration.withdrawn import own_withdrawal, withdrawn
@@ -48,15 +58,24 @@ class Done:
 @dataclass
 class Report:
     """What a build did, which partitions it skipped because their raw files are not there, and which because they, or
-    their raw files, are withdrawn (with the reason)."""
+    their raw files, are withdrawn (with the reason).
+
+    Where the raw files make the partitions, ``skipped`` names files that can be no partition as well, and ``reasons``
+    says of each name why.
+    """
 
     done: list[Done] = field(default_factory=list)
     skipped: dict[str, list[str]] = field(default_factory=dict)
     withdrawn: dict[str, str] = field(default_factory=dict)
+    reasons: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def made(self) -> list[Done]:
         """Steps that were materialized."""
         return [done for done in self.done if done.outcome != "current"]
+
+    def explained(self) -> list[str]:
+        """A line for each thing that was skipped for a reason of its own."""
+        return [line for key, reasons in self.reasons.items() for line in lines(key, reasons)]
 
 
 Observer = Callable[[Step, str, int, int], None]
@@ -76,18 +95,28 @@ class Builder:
 
         A partition that fails stops what stands on it, not the other partitions: they are made first.
         """
-        initialise(self._home)
         report = Report()
+        try:
+            self._run(target, partition, observe, report)
+        except USERS_TO_MEND as error:
+            if not report.reasons:
+                raise
+            raise BuildError("\n".join([str(error), *report.explained()])) from error
+        return report
+
+    def _run(self, target: str, partition: str | None, observe: Observer, report: Report) -> None:
+        initialise(self._home)
         keys = self._keys(target)
-        self._check_partition(target, partition)
+        self._check_partition(target, partition, keys)
         self._settings.spread(keys, partition)
         failed: dict[Step, Exception] = {}
         lost: set[Step] = set()  # what failed, and what is not begun since it stands on that
         lineage = Lineage(self._home)
         try:
             heal(lineage)
-            self._settings.check(keys, lineage)  # a wrong value is refused before anything is made
+            self._check_settings(keys, lineage)  # a wrong value is refused before anything is made
             steps = list(self._steps(lineage, keys, target, partition, report))
+            self._check_devices(lineage, steps)
             with unhurried(self._home.dagster), instance(self._home) as dagster:
                 # a slot that a killed run left would be waited for without end, and perhaps no daemon runs
                 reap(dagster, grace_seconds=0)
@@ -115,7 +144,24 @@ class Builder:
             lineage.close()
         if failed:
             raise BuildError(_failures(failed, lost, report)) from next(iter(failed.values()))
-        return report
+
+    def _check_settings(self, keys: list[str], lineage: Lineage) -> None:
+        """Raises ``BuildError`` for a setting that an asset refuses."""
+        self._settings.check(keys, lineage)
+
+    def _check_devices(self, lineage: Lineage, steps: list[Step]) -> None:
+        """Raises ``BuildError`` where a step that is to be made asks for a device that is not here: it may be the
+        last of many."""
+        for step in steps:
+            config = DECLARATIONS[step.key].config
+            if config is None or not issubclass(config, DeviceConfig):
+                continue
+            device = self._complete(lineage, step)["device"]
+            if device is not None and self._why(lineage, step, steps) is not None:
+                try:
+                    resolve_device(device)
+                except ValueError as error:
+                    raise BuildError(f"{step}: {error}") from error
 
     # -- planning ---------------------------------------------------------------------------------------------------
 
@@ -132,20 +178,22 @@ class Builder:
         parents = set(self._graph.get(key).parent_keys)
         return parents.union(*(self._ancestors(parent) for parent in parents)) if parents else parents
 
-    def _check_partition(self, target: str, partition: str | None) -> None:
+    def _check_partition(self, target: str, partition: str | None, keys: list[str]) -> None:
         definition = DECLARATIONS[target].partitions_def
         if definition is None and partition is not None:
             raise BuildError(f"{target} has no partitions; leave --partition away")
         if definition is None or partition is None:
             return
-        keys = DECLARATIONS[target].partitions()
-        if partition not in keys:
-            there = ", ".join(keys[:40]) or "none yet"
-            raise BuildError(f"{target} has no partition {partition!r}; its partitions: {there}")
-        missing = [path for path in self._raw_paths(target, partition) if not (self._home.data / path).is_file()]
-        if missing:
+        known = DECLARATIONS[target].partitions()
+        if partition not in known:
+            there = ", ".join(known[:40]) or "none yet"
+            left_out = [line for key in keys for line in lines(key, DECLARATIONS[key].left_out())]
+            said = f"{target} has no partition {partition!r}; its partitions: {there}"
+            raise BuildError("\n".join([said, *left_out]))
+        absent = missing(self._home.data, DECLARATIONS[target], partition)
+        if absent:
             raise BuildError(
-                f"{target}:{partition} needs raw files that are not there: {', '.join(missing)} below {self._home.data}"
+                f"{target}:{partition} needs raw files that are not all below {self._home.data}: {'; '.join(absent)}"
             )
 
     def _steps(
@@ -164,12 +212,10 @@ class Builder:
             if declared.partitions_def is not None:
                 wanted = [partition] if key in narrow else list(declared.partitions())
             if declared.raw_paths is not None:
-                here = [key_ for key_ in wanted if self._has_raw(key, key_)]
-                absent = [str(key_) for key_ in wanted if key_ not in here and key_ is not None]
-                if absent and not declared.raw_optional:
-                    report.skipped[key] = absent
-                if not here and not declared.raw_optional:
-                    raise BuildError(self._no_raw(key, wanted))
+                here = [key_ for key_ in wanted if has_raw(self._home.data, declared, key_)]
+                self._note_skipped(key, wanted, here, report, whole=key not in narrow)
+                if not here and not can_do_without(declared, wanted):
+                    raise BuildError(self._no_raw(key, wanted, report))
                 if not here:
                     without_raw.append((key, wanted))
                 wanted = here
@@ -180,7 +226,22 @@ class Builder:
                 present[key] = [k for k in wanted if all(k in upstream for upstream in same)]
             yield from (Step(key, key_) for key_ in present[key])
         if not present[target] and without_raw:
-            raise BuildError(self._no_raw(*without_raw[0]))
+            raise BuildError(self._no_raw(*without_raw[0], report))
+
+    def _note_skipped(
+        self, key: str, wanted: list[str | None], here: list[str | None], report: Report, *, whole: bool
+    ) -> None:
+        """Note which of the partitions are not here, and why; with all of them (``whole``) what can be no partition."""
+        declared, data = DECLARATIONS[key], self._home.data
+        absent = [str(key_) for key_ in wanted if key_ not in here and key_ is not None]
+        reasons = all_passed_over(data, declared) if whole else passed_over(data, declared, absent)
+        if declared.raw_optional:  # without any file of its own, a partition lacks nothing
+            absent = [key_ for key_ in absent if key_ in reasons]
+        absent += [name for name in reasons if name not in absent]
+        if absent:
+            report.skipped[key] = absent
+        if reasons and declared.partition_keys is not None:
+            report.reasons[key] = reasons
 
     def _not_withdrawn(
         self, lineage: Lineage, key: str, wanted: list[str | None], report: Report, *, asked: bool
@@ -222,25 +283,9 @@ class Builder:
         theirs = DECLARATIONS[upstream].partitions_def
         return theirs is not None and theirs == DECLARATIONS[key].partitions_def
 
-    def _raw_paths(self, key: str, partition: str | None) -> list[str]:
-        declared = DECLARATIONS[key].raw_paths
-        return list(declared(partition)) if declared is not None else []
-
-    def _has_raw(self, key: str, partition: str | None) -> bool:
-        paths = self._raw_paths(key, partition)
-        return bool(paths) and all((self._home.data / path).is_file() for path in paths)
-
-    def _no_raw(self, key: str, wanted: list[str | None]) -> str:
-        examples = self._raw_paths(key, wanted[0] if wanted else None)
-        line = key.split("/")[0]
-        layout = DECLARATIONS[key].raw_layout
-        expected = f"Expected: {layout}" if layout else f"Expected, for example: {', '.join(examples)}"
+    def _no_raw(self, key: str, wanted: list[str | None], report: Report) -> str:
         name = Step(key, wanted[0]) if len(wanted) == 1 else key
-        samples = f", or make some: sport-assets sample-data {line}" if DECLARATIONS[key].raw_samples else ""
-        return (
-            f"{name}: none of its raw files are in {self._home.data}. {expected}. "
-            f"Put yours there (see data/README.md){samples}"
-        )
+        return f"{name}: {no_raw(self._home.data, DECLARATIONS[key], wanted, named=key in report.reasons)}"
 
     # -- running ----------------------------------------------------------------------------------------------------
 

@@ -19,6 +19,7 @@ from sport_assets.lineage.errors import RawFileChanged, RawFileMissing, RawFileU
 from sport_assets.lineage.home import Home
 from sport_assets.lineage.record import Lineage
 from sport_assets.orchestration.assets import DECLARATIONS
+from sport_assets.orchestration.raw_presence import all_passed_over, lines
 from sport_assets.orchestration.recording import HOST_TAG
 
 _UNFINISHED = [DagsterRunStatus.STARTING, DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING]
@@ -146,7 +147,8 @@ def raw_files_sensor(
     line: str, source: str, follow: Sequence[str] = (), *, settle_seconds: float = 0.0
 ) -> dg.SensorDefinition:
     """A sensor that materializes ``source`` (and ``follow``, of the same partitions) for each partition whose raw
-    files are new or changed since they were recorded. Off until it is switched on in the UI.
+    files are new or changed since they were recorded. Off until it is switched on in the UI. What is there and cannot
+    be taken up is named: as the reason of a tick that asks for nothing, else in its log.
 
     Files that were written to within ``settle_seconds`` are waited for: large ones may still be being copied.
     """
@@ -160,13 +162,19 @@ def raw_files_sensor(
         description=f"Takes up new and changed raw files of {source}.",
     )
     def watch(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        home = Home.from_environment()
         requests = [
             # the record it replaces is part of the key: a file that gets its former content back is new as well
             dg.RunRequest(run_key=f"{source}:{partition}:{digest}", partition_key=partition, asset_selection=keys)
-            for partition, digest in changed_partitions(Home.from_environment(), source, settle_seconds)
+            for partition, digest in changed_partitions(home, source, settle_seconds)
         ]
+        passed_over = lines(source, all_passed_over(home.data, DECLARATIONS[source]))
+        if not requests:
+            return dg.SensorResult(skip_reason="\n".join(passed_over) or f"no new or changed raw files of {source}")
+        for line in passed_over:
+            context.log.warning(line)
         definition = DECLARATIONS[source].partitions_def
-        if not isinstance(definition, dg.DynamicPartitionsDefinition) or not requests:
+        if not isinstance(definition, dg.DynamicPartitionsDefinition):
             return dg.SensorResult(run_requests=requests)
         new = definition.build_add_request([str(request.partition_key) for request in requests])
         return dg.SensorResult(run_requests=requests, dynamic_partitions_requests=[new])

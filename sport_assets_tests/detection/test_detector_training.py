@@ -15,7 +15,7 @@ from sport_assets.detection.settings import resolve
 from sport_assets.training.spec import SpecInput, TrainingSpec
 from sport_assets_tests.detection.tiny_dataset import tiny_dataset
 from sport_assets_tests.training import conftest as training_tests
-from sport_assets_tests.training.conftest import Trainers
+from sport_assets_tests.training.conftest import Trainers, contents
 
 pytestmark = pytest.mark.slow
 trainers = training_tests.trainers
@@ -122,6 +122,27 @@ def test_the_same_training_gives_the_same_bits(trained: Path, trainers: Trainers
     assert trainers.run(spec_of("phase_1", data), tmp_path / "again")[0] == 0
     same = [(folder / "out" / "weights.safetensors").read_bytes() for folder in (trained / "head", tmp_path / "again")]
     assert same[0] == same[1]
+
+
+@pytest.mark.crash
+def test_phase_2_that_is_killed_in_an_epoch_ends_with_the_bits_of_an_undisturbed_one(
+    trained: Path, trainers: Trainers, data: Path, tmp_path: Path
+) -> None:
+    from sport_assets.training.state import unpack, unseal
+
+    often: dict[str, Any] = {"training.batch_size": 1, "training.checkpoint_every_s": 1e-6}
+    spec = spec_of("phase_2", data, trained / "head" / "out", **often)
+    status, said = trainers.run(spec, tmp_path / "whole")
+    assert status == 0, said
+    last = tmp_path / "cut" / "work" / "last.ckpt"
+    status, said = trainers.run(spec, tmp_path / "cut", delay_s=0.0, signal="SIGKILL", after=str(last))
+    assert status == -9, said
+    batches = unpack(unseal(last))["loops"]["fit_loop"]["epoch_loop.batch_progress"]["current"]
+    assert 0 < batches["completed"] < 8, "of an epoch of eight"
+    status, said = trainers.run(spec, tmp_path / "cut")
+    assert status == 0, said
+    assert "resumes from last.ckpt" in said
+    assert contents(tmp_path / "cut" / "out") == contents(tmp_path / "whole" / "out")
 
 
 def test_curves_have_what_is_watched(trained: Path) -> None:

@@ -207,7 +207,7 @@ def test_bad_settings_are_refused_by_name(tmp_path: Path, kind: str) -> None:
     path.write_bytes(data)
     with pytest.raises(BadInputError, match=said) as error:
         read_settings(path)
-    assert str(path) in str(error.value) and "half_offset_s and half" in str(error.value)
+    assert str(path) in str(error.value) and "half_offset_s, half, teacher, all optional" in str(error.value)
 
 
 def test_settings_come_back_as_written(tmp_path: Path) -> None:

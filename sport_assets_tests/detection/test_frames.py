@@ -27,6 +27,11 @@ KINDS = {
     "plain.mp4": {"codec_options": {"bf": "0"}},
     "variable.mp4": {"times_ms": VARIABLE},
     "variable.mkv": {"times_ms": VARIABLE},
+    "two_at_a_time.mkv": {"times_ms": [number // 2 for number in range(60)]},
+    "two_at_a_time_reordered.mkv": {
+        "times_ms": [number // 2 for number in range(60)],
+        "codec_options": {"bf": "3", "b-pyramid": "normal"},
+    },
     "turned.mp4": {"rotation": 90},
     "turned_back.mp4": {"rotation": -90},
     "upside_down.mov": {"rotation": 180},
@@ -121,6 +126,15 @@ def test_jpeg_quality_is_an_option(tmp_path: Path) -> None:
         settings = FrameSettings(mode="every", every=1, jpeg_quality=quality)
         sizes.append(extract_frames(path, "a", None, tmp_path / str(quality), settings).facts["picture_bytes"])
     assert sizes[0] < sizes[1] / 2
+
+
+def test_frames_of_one_time_have_a_row_and_a_picture_each(tmp_path: Path) -> None:
+    path = made.write_video(tmp_path / "a.mkv", 40, times_ms=[number // 2 for number in range(40)])
+    extract_frames(path, "a", None, tmp_path / "out", FrameSettings(mode="every", every=1))
+    table = pl.read_parquet(tmp_path / "out" / "frames.parquet")
+    assert table["frame"].to_list() == list(range(40)) and table["file"].n_unique() == 40
+    pictures = [cv2.imread(str(tmp_path / "out" / file)) for file in table["file"]]
+    assert [made.number_in(np.asarray(picture, np.uint8)) for picture in pictures] == list(range(40))
 
 
 def test_frames_near_events_are_taken(tmp_path: Path) -> None:

@@ -16,12 +16,16 @@ from sport_assets.detection.categories import BALL, PLAYER
 from sport_assets.detection.detections import Detections
 from sport_assets.detection.errors import BadWeightsError
 from sport_assets.detection.local_detector import LocalDetector
-from sport_assets.detection.predict import parse_categories, predict
-from sport_assets.detection.slicing import Image
+from sport_assets.detection.predict import parse_categories, predict, windows_of
+from sport_assets.detection.slicing import Image, Slicing
 from sport_assets.detection.synthetic.encoding import write_video
+from sport_assets.detection.video_probe import scan
 from sport_assets.training.exported import CPU, CUDA, ModelError, PredictionError, device_of, open_session, providers_of
 from sport_assets_tests.detection.label_sets import coco
 from sport_assets_tests.detection.onnx_files import shipped_content, write_constant_detector
+from sport_assets_tests.detection.test_video_probe import VARIABLE
+from sport_assets_tests.detection.video_files import from_packet
+from sport_assets_tests.detection.video_files import write_video as write_numbered
 
 BOXES, LOGITS = [[0.5, 0.5, 0.2, 0.4], [0.1, 0.1, 0.1, 0.1]], [[2.0, -9.0, -9.0], [-9.0, 1.0, -9.0]]
 FRAMES = 20
@@ -128,9 +132,9 @@ def test_balls_on_no_smooth_path_are_filtered_out(
     drawn: list[Detections] = []
 
     class Drawn(prediction.AnnotatedVideo):
-        def add(self, image: Image, found: Detections) -> None:
+        def add(self, number: int, image: Image, found: Detections) -> None:
             drawn.append(found)
-            super().add(image, found)
+            super().add(number, image, found)
 
     monkeypatch.setattr(prediction, "OnnxDetector", MadeUp)
     monkeypatch.setattr(prediction, "AnnotatedVideo", Drawn)
@@ -142,6 +146,69 @@ def test_balls_on_no_smooth_path_are_filtered_out(
     before, after = (json.loads((tmp_path / name).read_text()) for name in ("plain.json", "r.json"))
     assert after == [each for each in before if abs(each["score"] - 0.6) > 0.01], "the faint ones are not judged"
     assert [len(found) for found in drawn] == [3] * FRAMES and (tmp_path / "drawn.mp4").stat().st_size > 0
+
+
+@pytest.mark.parametrize("filtered", [False, True])
+@pytest.mark.parametrize("name", ["variable.mp4", "variable.mkv", "steady.mp4"])
+def test_a_drawn_video_plays_on_the_clock_of_its_source(
+    tmp_path: Path, model: Path, name: str, filtered: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prediction, "OnnxDetector", MadeUp)
+    source = write_numbered(tmp_path / name, 60, times_ms=VARIABLE if name.startswith("variable") else None)
+    drawn = tmp_path / "drawn.mp4"
+    report = predict(model, source, tmp_path / "r.json", video=drawn, filter_balls=filtered)
+    assert report.undecodable == 0
+    np.testing.assert_allclose(scan(drawn).times_ms, scan(source).times_ms, atol=0.1)
+
+
+def test_frames_that_cannot_be_decoded_are_counted_and_their_time_is_kept(tmp_path: Path, model: Path) -> None:
+    source = write_numbered(tmp_path / "a.mp4", 250, codec_options={"bf": "2"})
+    clip = from_packet(source, 5, "clip.mp4")
+    arguments = ["--model", str(model), "--input", str(clip), "--output", str(tmp_path / "r.json")]
+    arguments += ["--video", str(tmp_path / "drawn.mp4")]
+    done = CliRunner().invoke(app, ["predict", "detection", *arguments, "--json"])
+    assert done.exit_code == 0, done.output
+    said = json.loads(done.stdout)
+    assert said["undecodable"] > 0 and said["images"] + said["undecodable"] == scan(clip).facts.frames
+    np.testing.assert_allclose(scan(tmp_path / "drawn.mp4").times_ms, scan(clip).times_ms, atol=0.1)
+    text = CliRunner().invoke(app, ["predict", "detection", *arguments]).stderr
+    assert f"{said['undecodable']} of {scan(clip).facts.frames} frames cannot be decoded" in text
+
+
+def test_a_drawn_video_that_cannot_be_written_is_named(tmp_path: Path, model: Path, video: Path) -> None:
+    predict(model, video, tmp_path / "r.json", video=tmp_path / "new" / "drawn.mp4")
+    assert (tmp_path / "new" / "drawn.mp4").is_file(), "a folder is made, as for the results"
+    with pytest.raises(PredictionError, match=r"r\.json/drawn\.mp4: cannot be written \(Not a directory"):
+        predict(model, video, tmp_path / "s.json", video=tmp_path / "r.json" / "drawn.mp4")
+
+
+def test_a_folder_may_hold_what_is_no_image(tmp_path: Path, model: Path) -> None:
+    pictures = coco(tmp_path / "pictures")
+    (pictures / "_annotations.coco.json").unlink(missing_ok=True)
+    images = predict(model, pictures, tmp_path / "r.json").images
+    (pictures / "folder.jpg").mkdir()
+    (pictures / "._a_0001.jpg").write_bytes(b"what macOS keeps beside a file")
+    (pictures / ".hidden").mkdir()
+    (pictures / ".hidden" / "a.jpg").write_bytes(b"no image")
+    assert predict(model, pictures, tmp_path / "r.json").images == images > 0
+    (pictures / "z.jpg").symlink_to("nowhere.jpg")
+    with pytest.raises(PredictionError, match=r"z\.jpg cannot be read \(No such file or directory\): put it back"):
+        predict(model, pictures, tmp_path / "r.json")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--overlap", "0.3"], "--overlap 0.3 is that of windows: give their side as well, --slice 1280"),
+        (["--overlap", "0.99", "--slice", "640"], "slice overlap 0.99: give a share from 0 to 0.9"),
+    ],
+)
+def test_an_overlap_is_that_of_windows(tmp_path: Path, model: Path, arguments: list[str], said: str) -> None:
+    files = ["--model", str(model), "--input", str(coco(tmp_path / "pictures")), "--output", str(tmp_path / "r.json")]
+    done = CliRunner().invoke(app, ["predict", "detection", *files, *arguments])
+    assert done.exit_code == 1 and said in done.stderr
+    assert windows_of(None, None) is None and windows_of(640, None) == Slicing(640)
+    assert windows_of(640, 0.5) == Slicing(640, 0.5)
 
 
 def test_the_filter_needs_frames_and_a_ball(tmp_path: Path, model: Path, video: Path) -> None:

@@ -17,10 +17,12 @@ LABELS = "detection/pseudo_labels"
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
-    """Two videos; only their names count here."""
+    """Two videos and weights; only their names count here."""
     found = Home(tmp_path / "home", tmp_path / "data")
     monkeypatch.setenv(DATA_VARIABLE, str(found.data))
-    (found.data / "detection" / "videos").mkdir(parents=True)
+    for folder in ("videos", "weights"):
+        (found.data / "detection" / folder).mkdir(parents=True)
+    (found.data / "detection" / "weights" / "a.onnx").touch()
     for key in ("pan", "still"):
         (found.data / "detection" / "videos" / f"{key}.mp4").touch()
     return found
@@ -82,6 +84,18 @@ def test_one_video_with_a_detector_is_enough(home: Home, lineage: Lineage) -> No
     say(home, "pan", '{"teacher": "none"}')
     with pytest.raises(BuildError, match="the teacher of every video is background or none"):
         check(lineage, "weights=detection/weights/a.onnx", "teacher=rfdetr")
+
+
+def test_a_detector_without_weights_is_refused_before_anything_is_made(home: Home, lineage: Lineage) -> None:
+    with pytest.raises(BuildError, match=rf"{LABELS}: teacher=rfdetr needs weights: give the file"):
+        check(lineage, "teacher=rfdetr")
+    with pytest.raises(BuildError, match=r"weights: .*detection/weights/b\.onnx is no file\. Put it there"):
+        check(lineage, "teacher=rfdetr", "weights=detection/weights/b.onnx")
+    say(home, "pan", '{"teacher": "rfdetr"}')
+    check(lineage)  # the labels of the other video can be made
+    say(home, "still", '{"teacher": "rfdetr"}')
+    with pytest.raises(BuildError, match="teacher=rfdetr needs weights"):
+        check(lineage)
 
 
 def test_a_teacher_has_one_kind_of_weights(home: Home, lineage: Lineage) -> None:

@@ -105,13 +105,15 @@ def test_refusals_name_the_file_and_change_nothing(data: Path, tmp_path: Path) -
         ([good, first], events, None, BadInputError, "events belong to one video"),
         ([good], broken, None, BadEventsError, "broken.json: not JSON"),
         ([good], tmp_path / "none.json", None, BadEventsError, "none.json: cannot be read"),
-        ([good], None, float("nan"), BadInputError, "half_offset_s nan"),
+        ([good], None, float("nan"), BadInputError, r"^half_offset_s nan: not .*\. half_offset_s: .* finite number\.$"),
         ([first], None, 5.0, BadInputError, "a.settings.json: says .*3.0.* Edit it"),
     ]
     for files, of, offset, kind, said in refused:
         with pytest.raises(kind, match=said):
             add_videos(data, files, of, offset)
         assert everything(data) == before, said
+    with pytest.raises(BadInputError, match=r"^teacher foo: .*\. teacher: Input should be 'rfdetr', .* or 'none'\.$"):
+        add_videos(data, [good], teacher="foo")
     folder = tmp_path / "folder.mp4"
     folder.mkdir()
     with pytest.raises(BadVideoError, match="not a file"):

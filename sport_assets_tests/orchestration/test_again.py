@@ -1,10 +1,13 @@
 """`impact --launch`: what was touched is made again, with the settings it had, and nothing else."""
 
+from dataclasses import replace
+
 import pytest
 
 from sport_assets.audit.impact import Impact, impact, subject_of
 from sport_assets.audit.withdraw import of_text, withdraw
 from sport_assets.orchestration.again import launch, to_make_again
+from sport_assets.orchestration.assets import DECLARATIONS
 from sport_assets.orchestration.build import BuildError, Report
 from sport_assets_tests.orchestration.toy_home import ToyHome
 from sport_assets_tests.orchestration.toy_line import DEFS
@@ -47,6 +50,16 @@ def test_what_a_changed_file_touched_is_made_again(toy: ToyHome) -> None:
     toy.write_day("d1", 4)
     assert names(again(toy, "toy/d1.csv")) == ["toy/raw:d1", "toy/clean:d1", "toy/split"]
     assert toy.latest("toy/clean", "d1").config == {"factor": 2.0}
+
+
+def test_defaults_that_an_asset_refuses_are_not_asked_for(toy: ToyHome, monkeypatch: pytest.MonkeyPatch) -> None:
+    toy.build("toy/split", None, "factor=2")
+    toy.write_day("d1", 4)
+    picky = replace(DECLARATIONS["toy/clean"], refuses=lambda config: None if config["factor"] == 2 else "other factor")
+    monkeypatch.setitem(DECLARATIONS, "toy/clean", picky)
+    with pytest.raises(BuildError, match="toy/clean: other factor"):
+        toy.build("toy/split")
+    assert names(again(toy, "toy/d1.csv")) == ["toy/raw:d1", "toy/clean:d1", "toy/split"]
 
 
 def test_only_the_last_on_each_way_are_targets(toy: ToyHome) -> None:

@@ -89,7 +89,7 @@ def test_one_partition_alone(toy: ToyHome) -> None:
     ("target", "partition", "settings", "message"),
     [
         ("toy/clean", "d2", [], r"toy/raw.*toy/d2\.csv"),
-        ("toy/raw", "d2", [], r"toy/raw:d2 needs raw files that are not there: toy/d2\.csv"),
+        ("toy/raw", "d2", [], r"toy/raw:d2 needs raw files that .*: toy/d2\.csv is not there"),
         ("toy/clean", "d9", [], "no partition 'd9'; its partitions: d1, d2, d3"),
         ("toy/split", "d1", [], "toy/split has no partitions"),
         ("toy/nothing", None, [], "no asset 'toy/nothing'; there are: toy/audit_page, toy/checkpoint, toy/clean"),
@@ -121,6 +121,18 @@ def test_refusals_name_the_remedy_and_make_nothing(
 ) -> None:
     with pytest.raises(BuildError, match=rf"(?s){message}"):
         toy.build(target, partition, *settings)
+    with toy.lineage() as lineage:
+        assert lineage.ledger.head().seq == 0
+
+
+def test_a_device_that_is_not_here_is_told_before_anything_is_made(
+    toy: ToyHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sport_assets.orchestration.resources.visible_gpus", lambda: 0)
+    with pytest.raises(
+        BuildError, match=r"^toy/checkpoint:small\|0: device cuda was asked for, but this machine shows 0"
+    ):
+        toy.build("toy/checkpoint", "small|0", "device=cuda")
     with toy.lineage() as lineage:
         assert lineage.ledger.head().seq == 0
 

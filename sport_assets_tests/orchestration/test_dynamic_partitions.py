@@ -18,7 +18,7 @@ from sport_assets.orchestration.assets import asset
 from sport_assets.orchestration.build import Builder, BuildError
 from sport_assets.orchestration.checks import AssetChecks, Check
 from sport_assets.orchestration.console import console_logger
-from sport_assets.orchestration.instance import instance
+from sport_assets.orchestration.instance import initialise, instance
 from sport_assets.orchestration.likeness import IDENTICAL
 from sport_assets.orchestration.recorded import Recorded
 from sport_assets.orchestration.recording import LineageResource
@@ -127,7 +127,58 @@ STRICT = dg.Definitions(
     executor=dg.in_process_executor,
     loggers={"console": console_logger},
 )
+
+
+@asset(
+    "loose",
+    name="raw",
+    description="may be absent altogether",
+    partitions_def=CLIPS,
+    partition_keys=clips,
+    raw_paths=lambda key: [f"clips/{key}.txt"],
+    raw_layout="clips/<clip>.txt",
+    raw_optional=True,
+    left_out=lambda: {path.name: "no text" for path in (Home.from_environment().data / "clips").glob("*.doc")},
+)
+def loose_raw(context: dg.AssetExecutionContext, lineage: LineageResource) -> dg.MaterializeResult:
+    with lineage.record(context) as record:
+        record.register_raw([f"clips/{context.partition_key}.txt"])
+        return record.publish()
+
+
+@asset("loose", name="next", description="of each clip", reads=["raw"], partitions_def=CLIPS, partition_keys=clips)
+def loose_next(context: dg.AssetExecutionContext, lineage: LineageResource) -> dg.MaterializeResult:
+    with lineage.record(context) as record:
+        record.read("loose/raw")
+        return record.publish()
+
+
+@asset("loose", name="set", description="a folder of files", raw_paths=lambda _: sets(), raw_optional=True)
+def loose_set(context: dg.AssetExecutionContext, lineage: LineageResource) -> dg.MaterializeResult:
+    with lineage.record(context) as record:
+        record.register_raw(sets())
+        return record.publish()
+
+
+def sets() -> list[str]:
+    return sorted(f"sets/{path.name}" for path in (Home.from_environment().data / "sets").glob("*"))
+
+
+@asset("loose", name="all", description="stands on all", reads=["next", "set"])
+def loose_all(context: dg.AssetExecutionContext, lineage: LineageResource) -> dg.MaterializeResult:
+    with lineage.record(context) as record:
+        if not record.inner.lineage.ledger.latest("loose/raw", "a"):
+            raise LineageError("nothing to stand on")
+        return record.publish()
+
+
+LOOSE = dg.Definitions(
+    assets=[loose_raw, loose_next, loose_set, loose_all],
+    resources={"lineage": LineageResource()},
+    executor=dg.in_process_executor,
+)
 SENSOR = raw_files_sensor("clips", "clips/raw", settle_seconds=0.0)
+LOOSE_SENSOR = raw_files_sensor("loose", "loose/raw", settle_seconds=0.0)
 
 
 @pytest.fixture
@@ -171,6 +222,63 @@ def test_what_is_optional_is_taken_where_it_is(home: Home) -> None:
     (home.data / "notes" / "b.txt").unlink()
     [done] = Builder(DEFS, home).run("clips/joined", None).made()
     assert done.reason == "input clips/note:b is gone"
+
+
+def test_what_lies_there_and_cannot_be_taken_up_is_named_with_the_reason(home: Home) -> None:
+    clips_folder = home.data / "clips"
+    (clips_folder / "a.txt").write_text("a")
+    (clips_folder / "gone.txt").symlink_to("nowhere.txt")
+    (clips_folder / "b.doc").write_text("b")
+    report = Builder(LOOSE, home).run("loose/next", None)
+    assert [str(done.step) for done in report.made()] == ["loose/raw:a", "loose/next:a"]
+    gone = "clips/gone.txt is a link to nowhere.txt, which is not there"
+    assert report.skipped == {"loose/raw": ["gone", "b.doc"]}
+    assert report.reasons == {"loose/raw": {"gone": gone, "b.doc": "no text"}}
+    assert report.explained() == [f"skipped: loose/raw gone: {gone}", "skipped: loose/raw b.doc: no text"]
+    one = Builder(LOOSE, home).run("loose/next", "a")
+    assert not one.skipped and not one.reasons, "nobody asked for the others"
+    with pytest.raises(BuildError, match=r"(?s)no partition 'b'; its partitions: a, gone\n.*b\.doc: no text"):
+        Builder(LOOSE, home).run("loose/next", "b")
+
+
+def test_where_nothing_can_be_taken_up_the_error_names_it_all(home: Home) -> None:
+    (home.data / "clips" / "b.doc").write_text("b")
+    with pytest.raises(
+        BuildError, match=r"(?s)loose/raw: none of what is there .*\nskipped: loose/raw b\.doc: no text$"
+    ):
+        Builder(LOOSE, home).run("loose/next", None)
+    for number in range(7):
+        (home.data / "clips" / f"gone_{number}.txt").symlink_to("nowhere.txt")
+    with pytest.raises(BuildError, match=r"(?s)none of what is there .* gone_5: .*\nskipped: loose/raw: 2 more$"):
+        Builder(LOOSE, home).run("loose/next", None)
+    with pytest.raises(BuildError, match=r"(?s)nothing to stand on\nskipped: loose/raw gone_0: "):
+        Builder(LOOSE, home).run("loose/all", None)
+    with pytest.raises(BuildError, match=r"(?s)loose/raw:gone_3: none of what is there .*gone_3\.txt is a link"):
+        Builder(LOOSE, home).run("loose/next", "gone_3")
+
+
+def test_an_optional_asset_without_partitions_is_not_left_out_for_one_missing_file(home: Home) -> None:
+    (home.data / "sets").mkdir()
+    (home.data / "sets" / "good.txt").write_text("good")
+    (home.data / "sets" / "gone.txt").symlink_to("nowhere.txt")
+    with pytest.raises(BuildError, match=r"loose/set: sets/gone\.txt is a link to nowhere\.txt, which is not there"):
+        Builder(LOOSE, home).run("loose/all", None)
+
+
+def test_the_sensor_names_what_it_cannot_take_up(home: Home, caplog: pytest.LogCaptureFixture) -> None:
+    (home.data / "clips" / "b.doc").write_text("b")
+    initialise(home)
+    with instance(home) as dagster:
+        nothing = LOOSE_SENSOR(dg.build_sensor_context(instance=dagster))
+        (home.data / "clips" / "a.txt").write_text("a")
+        context = dg.build_sensor_context(instance=dagster)
+        context.log.addHandler(caplog.handler)
+        something = LOOSE_SENSOR(context)
+    assert isinstance(nothing, dg.SensorResult) and isinstance(something, dg.SensorResult)
+    assert nothing.skip_reason is not None
+    assert nothing.skip_reason.skip_message == "skipped: loose/raw b.doc: no text"
+    assert [request.partition_key for request in something.run_requests or []] == ["a"]
+    assert "skipped: loose/raw b.doc: no text" in caplog.text
 
 
 def test_a_taken_away_clip_is_gone_from_what_stands_on_all(home: Home) -> None:
