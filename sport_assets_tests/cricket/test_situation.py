@@ -103,7 +103,7 @@ def test_after_an_over_that_is_done_is_before_the_next(tmp_path: Path, extra: Co
 
 
 Place = tuple[str | int, ...]
-STATE = {
+STATE: dict[str, Any] = {
     "info": {
         "teams": ["Hestria", "Albia"],
         "dates": ["2025-07-01"],
