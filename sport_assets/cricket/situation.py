@@ -167,7 +167,7 @@ def _target_and_overs(
     if at.innings == 1:
         return target, overs_limit, ()
     told = played[1].get("target") or {}
-    runs, overs = told.get("runs", target), told.get("overs", overs_limit)
+    runs, overs = told.get("runs") or target, told.get("overs") or overs_limit
     if (runs, overs) == (target, overs_limit):
         if overs_limit < min(content["info"]["overs"], FULL_OVERS):
             return target, overs_limit, (f"the chase has {overs_limit} overs, as the first innings had",)

@@ -233,6 +233,15 @@ def test_a_target_counts_where_the_file_ends_with_it(tmp_path: Path) -> None:
     assert not read_situation(file, At(1, 3, 0)).notes
 
 
+@pytest.mark.parametrize("told", [{"runs": None, "overs": None}, {"overs": 20}, {"runs": 121}, {}])
+def test_what_a_file_leaves_open_of_a_target_follows_from_the_first_innings(
+    tmp_path: Path, told: dict[str, int | None]
+) -> None:
+    [file] = write(tmp_path, {"m": match(innings(count=20), {**innings("Brennia", count=2), "target": told})})
+    found = read_situation(file, None)
+    assert (found.target, found.overs_limit, found.notes) == (121, 20, ())
+
+
 def test_a_chase_that_is_short_as_the_first_innings_was_is_told_so(tmp_path: Path) -> None:
     [file] = write(tmp_path, {"m": match(innings(count=3))})
     found = read_situation(file, At(2, 0, 0))
